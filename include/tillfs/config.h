@@ -1,0 +1,84 @@
+/*
+ * config.h - INI files: the configuration, and the text form of key files.  The one module that
+ * includes inih.
+ *
+ * An INI file becomes a list of (section, key, value, line) in file order; what keys mean is the
+ * business of who asks.  Unknown keys are errors of those, so that a typing error is not silence.
+ *
+ * Layer 1: uses base.
+ */
+#ifndef TILLFS_CONFIG_H
+#define TILLFS_CONFIG_H
+
+#include "tillfs/base.h"
+
+struct ini_entry {
+	char *section; /* "" before the first */
+	char *key;
+	char *value;
+	int line;
+};
+
+struct ini {
+	struct ini_entry *entries;
+	size_t n, cap;
+	char *origin; /* the file's name, for messages */
+};
+
+#define INI_FILE_MAX MIB
+
+/**
+ * ini_parse - parse the text of an INI file.
+ * @text: at most INI_FILE_MAX bytes, no NUL
+ * @ret:  owned by the caller (ini_fini); empty on failure
+ *
+ * `#` and `;` start comments at the start of a line only; values keep inner spaces, quotes are not
+ * special; several equal keys are all kept.
+ * Return: 0, or ERR_INVALID with "<origin>:<line>: …".
+ */
+MUST_CHECK int ini_parse(struct slice text, const char *origin, struct ini *ret, struct err *err);
+/* Return: as ini_parse, ERR_NOENT when there is no such file, or ERR_IO. */
+MUST_CHECK int ini_read(const char *path, struct ini *ret, struct err *err);
+void ini_fini(struct ini *ini); /* wipes the values: key files are INI too */
+/* The last value of a key, or NULL.  Borrowed. */
+const char *ini_get(const struct ini *ini, const char *section, const char *key);
+
+/* A data class: the first whose pattern matches a path has it (docs/format.md "Classes"). */
+struct config_class {
+	char *name;
+	char **patterns;
+	size_t n_patterns, cap_patterns;
+};
+
+/* What /etc/tillfs/tillfs.conf, ~/.config/tillfs/tillfs.conf or --config say. */
+struct config {
+	char *repository; /* NULL: not given */
+	char *identity;
+	char *writer;
+	char *state;
+	char *zone;     /* Olson name, "" = the system's */
+	int cutoff_min; /* minutes after midnight */
+	char **excludes;
+	size_t n_excludes, cap_excludes;
+	struct config_class *classes;
+	size_t n_classes, cap_classes;
+};
+
+/**
+ * config_load - read the configuration.
+ * @path: a file that must exist, or NULL for the usual places (the user's overrides the system's;
+ *        neither need exist)
+ *
+ * Sections: [tillfs] repository, identity, writer, state, time-zone, cutoff = HH:MM, exclude
+ * (several); [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming
+ * file and line, ERR_NOENT for a @path that isn't there.
+ */
+MUST_CHECK int config_load(const char *path, struct config *ret, struct err *err);
+/* The same from text, for tests and fuzzing. */
+MUST_CHECK int config_parse(struct slice text, const char *origin, struct config *ret,
+			    struct err *err);
+void config_fini(struct config *c);
+/* The class of a path: an index into classes, or SIZE_MAX for `general`. */
+size_t config_classify(const struct config *c, struct slice path);
+
+#endif /* TILLFS_CONFIG_H */

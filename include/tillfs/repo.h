@@ -1,0 +1,164 @@
+/*
+ * repo.h - an opened repository: whom it trusts, what stands in its ledger, which snapshots there
+ * are, and which of them this identity can open.
+ *
+ * Trust starts from the founder pinned in the identity's or writer's file.  The highest ledger
+ * entry and each writer's highest snapshot seen are pinned in the state folder, so that a store
+ * which shows less than before is found out.
+ *
+ * Layer 3: uses store, ledger, snapshot, keyring.
+ */
+#ifndef TILLFS_REPO_H
+#define TILLFS_REPO_H
+
+#include "tillfs/base.h"
+#include "tillfs/keyring.h"
+#include "tillfs/ledger.h"
+#include "tillfs/snapshot.h"
+#include "tillfs/store.h"
+
+struct repo;
+
+/* Something a reader must be told that doesn't stop the work: a rollback, a fork, a gap, a
+ * stranger. */
+struct repo_finding {
+	int code;   /* enum err_code */
+	char *text; /* a whole sentence */
+};
+
+/* One snapshot as listings show it. */
+struct repo_snapshot {
+	struct snapshot_name name;
+	const char *writer; /* human name, or the id in hexadecimal when the roster doesn't open it;
+			       borrowed from the repo */
+};
+
+/* An immutable list, newest last (date, time, sequence); reference-counted. */
+struct repo_list {
+	const struct repo_snapshot *snapshots;
+	size_t n;
+};
+
+/**
+ * repo_init - make a repository.
+ * @store: must hold nothing
+ * @founder: gets the pin added to its file
+ *
+ * Return: 0, ERR_EXISTS when there is anything in the store.
+ */
+MUST_CHECK int repo_init(struct store *store, struct identity *founder, struct repo_id *ret,
+			 struct err *err);
+
+/**
+ * repo_open - open for reading with an identity.
+ * @store, @identity: borrowed; must outlive the repo
+ * @state: the state folder for pins, or NULL to pin nothing
+ *
+ * Costs: config, the ledger's listing and entries, the snapshots' listing; no snapshot is read.
+ * Return: 0, ERR_NOENT (no repository there), ERR_AUTH (another founder, broken ledger), ERR_DENIED
+ * (an identity that the ledger doesn't know), ERR_UNREACHABLE, …
+ */
+MUST_CHECK int repo_open(struct store *store, const struct identity *identity, const char *state,
+			 struct repo **ret, struct err *err);
+/**
+ * repo_open_writer - open for writing with a writer's file.
+ * Return: as repo_open; ERR_DENIED for a writer that isn't enrolled or is revoked.
+ */
+MUST_CHECK int repo_open_writer(struct store *store, const struct writer_file *writer,
+				const char *state, struct repo **ret, struct err *err);
+void repo_close(struct repo *r);
+DEFINE_FREEP(struct repo *, repo_close)
+
+/**
+ * repo_refresh - look for new ledger entries and snapshots.
+ * @ret_changed: may be NULL
+ * Return: 0, or an error that leaves everything as it was.  Threads: any.
+ */
+MUST_CHECK int repo_refresh(struct repo *r, bool *ret_changed, struct err *err);
+
+const struct repo_id *repo_id(const struct repo *r);
+struct store *repo_store(const struct repo *r);
+/* The ledger's state as of the last refresh.  Threads: not while another thread may refresh. */
+const struct ledger_state *repo_ledger(const struct repo *r);
+const struct seal_key *repo_roster(const struct repo *r);
+
+struct repo_list *repo_list_get(struct repo *r); /* Threads: any */
+void repo_list_put(struct repo_list *l);
+DEFINE_FREEP(struct repo_list *, repo_list_put)
+/* The human name of a writer, or its id in hexadecimal.  Borrowed for the repo's life. */
+const char *repo_writer_name(struct repo *r, const struct writer_id *id);
+
+/* What was found so far; appended, never removed.  @ret: array owned by the caller, texts borrowed.
+ */
+void repo_findings(struct repo *r, struct repo_finding **ret, size_t *n);
+
+/* A snapshot, read, verified (signature, enrolment, name), with the keys that this identity can
+ * open. */
+struct repo_opened {
+	struct snapshot *snapshot;
+	char *writer;                    /* human name */
+	struct snapshot_class **classes; /* those that open, in name order */
+	size_t n_classes;
+	size_t n_closed;                  /* class parts sealed to others */
+	struct snapshot_details *details; /* NULL unless an admin */
+	struct buf details_bytes;
+};
+
+/**
+ * repo_snapshot_open - fetch, verify and open one snapshot.
+ *
+ * Return: 0, ERR_NOENT, ERR_CORRUPT, ERR_AUTH (unknown or revoked writer, bad signature),
+ * ERR_DENIED when not a single part opens; each names the snapshot. Threads: any.
+ */
+MUST_CHECK int repo_snapshot_open(struct repo *r, const struct snapshot_name *name,
+				  struct repo_opened **ret, struct err *err);
+/* The same without opening parts: what a writer can do. */
+MUST_CHECK int repo_snapshot_fetch(struct repo *r, const struct snapshot_name *name,
+				   struct snapshot **ret, struct err *err);
+void repo_opened_free(struct repo_opened *o);
+DEFINE_FREEP(struct repo_opened *, repo_opened_free)
+/* "snapshot 2026-11-20/till-03.23-00-05Z": how messages name one. */
+struct repo_label {
+	char s[128];
+};
+struct repo_label repo_snapshot_label(struct repo *r, const struct snapshot_name *name);
+
+/**
+ * repo_section_key - the key of a class's section, from the pack's header.
+ * Return: 0, ERR_DENIED, ERR_CORRUPT.  Threads: any.
+ */
+MUST_CHECK int repo_section_key(struct repo *r, const struct pack_header *h,
+				const struct pack_id *pack, uint32_t ordinal, struct seal_key *ret,
+				struct err *err);
+
+/**
+ * repo_select - the snapshot a user means: `latest`, `latest@writer`, a date, a date@writer, an id
+ * prefix of at least 4 digits. Return: 0, ERR_NOENT, ERR_INVALID with the candidates when several
+ * writers match.
+ */
+MUST_CHECK int repo_select(struct repo *r, const char *selector, struct snapshot_name *ret,
+			   struct err *err);
+
+/**
+ * repo_decide - append an entry to the ledger.
+ * @decisions: borrowed
+ * Return: 0, ERR_DENIED when the identity is no admin, ERR_BUSY when another admin was faster
+ * (refresh and decide again), …
+ */
+MUST_CHECK int repo_decide(struct repo *r, const struct decision *decisions, size_t n,
+			   struct err *err);
+
+/**
+ * repo_enrol_writer - enrol a writer's public keys under a name.
+ * @ret: the card for the writer
+ * Return: as repo_decide; ERR_EXISTS for a name or key that is enrolled, ERR_INVALID for a bad
+ * name.
+ */
+MUST_CHECK int repo_enrol_writer(struct repo *r, const char *name, const struct public_keys *keys,
+				 struct card *ret, struct err *err);
+
+/* Every writer's highest snapshot seen, by writer id: for a snapshot's clear part.  @ret: owned by
+ * the caller. */
+void repo_heads(struct repo *r, struct chain_head **ret, size_t *n);
+
+#endif /* TILLFS_REPO_H */

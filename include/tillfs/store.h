@@ -1,0 +1,111 @@
+/*
+ * store.h - the object storage: a flat map from key to immutable bytes.
+ *
+ * A store is {ops, arg}.  Operations block and may be called from many threads at once; who wants
+ * concurrency brings threads (transfer), which keeps every back end small.  A store knows nothing
+ * of the format, doesn't retry, and trusts nobody: what it returns is checked above.
+ *
+ * Keys are UTF-8, `/` separated, no empty, `.` or `..` component, at most STORE_KEY_MAX bytes.
+ *
+ * Layer 1: uses base.
+ */
+#ifndef TILLFS_STORE_H
+#define TILLFS_STORE_H
+
+#include "tillfs/base.h"
+
+#define STORE_KEY_MAX 512u
+
+struct store;
+
+/* One listed object or, with a delimiter, one common prefix (ends in '/', size 0). */
+struct store_entry {
+	const char *key; /* the whole key; borrowed for the call */
+	uint64_t size;
+	bool is_prefix;
+};
+/* Return 0 to go on; anything else ends the listing with that code. */
+typedef int store_list_fn(void *arg, const struct store_entry *entry, struct err *err);
+
+struct store_ops {
+	const char *scheme;
+	int (*get)(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret,
+		   struct err *err);
+	int (*size)(void *arg, const char *key, uint64_t *ret, struct err *err);
+	int (*create)(void *arg, const char *key, struct slice body, struct err *err);
+	int (*list)(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
+		    struct err *err);
+	int (*remove)(void *arg, const char *key, struct err *err);
+	void (*close)(void *arg);
+};
+
+/**
+ * store_open - open a store by URL.
+ * @url:    file:///path
+ * @create: make the root folder where it is missing
+ *
+ * Return: 0, ERR_NOENT when there is nothing at the URL (and not @create), ERR_INVALID for a URL
+ * nobody understands, ERR_UNSUPPORTED for a scheme this build lacks, ERR_UNREACHABLE.
+ */
+MUST_CHECK int store_open(const char *url, bool create, struct store **ret, struct err *err);
+void store_close(struct store *s);
+DEFINE_FREEP(struct store *, store_close)
+const char *store_url(const struct store *s); /* without credentials */
+/* The folder of a local store, which a backup must not descend into; NULL for others. */
+const char *store_local_path(const struct store *s);
+
+/**
+ * store_get - read a range.
+ * @len: at most 64 MiB
+ * @ret: replaced; on success holds min(len, object size - off) bytes, so less only at the object's
+ *       end; empty on failure
+ *
+ * Return: 0, ERR_NOENT, ERR_DENIED, ERR_IO, ERR_UNREACHABLE.  An @off at or past the end gives 0
+ * bytes.
+ */
+MUST_CHECK int store_get(struct store *s, const char *key, uint64_t off, uint64_t len,
+			 struct buf *ret, struct err *err);
+/* The whole object, refused with ERR_CORRUPT when it is longer than @max. */
+MUST_CHECK int store_get_all(struct store *s, const char *key, uint64_t max, struct buf *ret,
+			     struct err *err);
+MUST_CHECK int store_size(struct store *s, const char *key, uint64_t *ret, struct err *err);
+
+/**
+ * store_create - create an object, durably, or fail leaving nothing under @key.
+ *
+ * Return: 0, ERR_EXISTS when there is an object of that key already (which stays as it is),
+ * ERR_NOSPACE, ERR_DENIED, ERR_IO, ERR_UNREACHABLE.
+ */
+MUST_CHECK int store_create(struct store *s, const char *key, struct slice body, struct err *err);
+
+/**
+ * store_list - list keys in ascending byte order.
+ * @prefix:    "" for all; a whole folder ends in '/'
+ * @delimited: report the part up to the next '/' once, as a prefix
+ *
+ * Return: 0, what @fn returned, ERR_IO, ERR_DENIED, ERR_UNREACHABLE.  No object is an empty
+ * listing.
+ */
+MUST_CHECK int store_list(struct store *s, const char *prefix, bool delimited, store_list_fn *fn,
+			  void *arg, struct err *err);
+/* Return: 0, ERR_NOENT, … */
+MUST_CHECK int store_remove(struct store *s, const char *key, struct err *err);
+
+/* Wraps ops of one's own.  @arg: taken. */
+struct store *store_new(const struct store_ops *ops, void *arg, const char *url);
+
+/* ---- twins for tests */
+
+/* An empty store in memory. */
+struct store *store_memory_new(void);
+
+/**
+ * store_fault_new - a store that fails on demand.
+ * @inner: taken
+ */
+struct store *store_fault_new(struct store *inner);
+/* The @nth call from now on (1 = the next) fails with @code, once. */
+void store_fault_arm(struct store *faulty, unsigned nth, int code);
+bool store_fault_fired(struct store *faulty);
+
+#endif /* TILLFS_STORE_H */

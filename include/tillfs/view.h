@@ -1,0 +1,113 @@
+/*
+ * view.h - the mounted name space as nodes, without any FUSE type.
+ *
+ *	by-date/<date>/<writer>.<HH-MM-SS>Z/…   a snapshot: exactly what was backed up
+ *	by-host/<writer>/<date>T<HH-MM-SS>Z     a symlink to it
+ *	latest/<writer>                         a symlink to the writer's newest
+ *	.tillfs/status.json  .tillfs/log        what the mount is doing
+ *
+ * A node is a name in that space; nodes cost at most 64 bytes and a name, and know their parent.  A
+ * snapshot's directories merge the class trees that this identity can open.  Everything inside a
+ * snapshot is immutable; what is above it changes with view_refresh.
+ *
+ * Layer 5: uses reader, repo.
+ */
+#ifndef TILLFS_VIEW_H
+#define TILLFS_VIEW_H
+
+#include "tillfs/base.h"
+#include "tillfs/reader.h"
+
+struct view;
+struct view_node; /* reference-counted */
+
+struct view_options {
+	uint64_t memory; /* for everything of ours; 0: 64 MiB */
+	unsigned timeout_ms;
+};
+
+/* @repo: borrowed; must outlive the view. */
+MUST_CHECK int view_new(struct repo *repo, const struct view_options *options, struct view **ret,
+			struct err *err);
+void view_free(struct view *v);
+DEFINE_FREEP(struct view *, view_free)
+
+struct view_node *view_root(struct view *v); /* borrowed */
+void view_ref(struct view_node *n, uint64_t count);
+void view_unref(struct view *v, struct view_node *n, uint64_t count);
+
+struct view_attr {
+	uint64_t ino;
+	enum entry_type type;
+	uint32_t mode, uid, gid;
+	uint64_t nlink, size, blocks; /* blocks of 512 bytes */
+	uint32_t rdev_major, rdev_minor;
+	struct timestamp mtime, ctime, btime;
+	bool has_btime;
+	bool immutable; /* inside a snapshot: the kernel may cache it for ever */
+};
+
+/**
+ * view_lookup - a name in a directory.
+ * @ret: a reference (view_unref)
+ * Return: 0, ERR_NOENT, or what reading gives.  Threads: any.
+ */
+MUST_CHECK int view_lookup(struct view *v, struct view_node *dir, struct slice name,
+			   struct view_node **ret, struct view_attr *ret_attr, struct err *err);
+MUST_CHECK int view_getattr(struct view *v, struct view_node *n, struct view_attr *ret,
+			    struct err *err);
+MUST_CHECK int view_readlink(struct view *v, struct view_node *n, struct buf *ret, struct err *err);
+
+/* Directory streams.  Offsets are stable for the directory's life: 1 is `.`, 2 is `..`, then in
+ * name order. */
+struct view_dir;
+MUST_CHECK int view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret,
+			    struct err *err);
+void view_closedir(struct view *v, struct view_dir *d);
+struct view_dirent {
+	struct slice name; /* borrowed until the next call */
+	uint64_t next_off; /* where to go on after this one */
+	uint64_t ino;
+	enum entry_type type;
+	struct view_attr attr; /* when asked for */
+};
+/**
+ * view_readdir - the entry at @off (0 the start, else a next_off).
+ * @node: NULL, or receives a reference for names other than `.` and `..`; attr is filled then
+ * Return: 0, ERR_NOENT at the end, or what reading gives.  Threads: one thread a stream.
+ */
+MUST_CHECK int view_readdir(struct view *v, struct view_dir *d, uint64_t off,
+			    struct view_dirent *ret, struct view_node **node, struct err *err);
+
+struct view_file;
+MUST_CHECK int view_open(struct view *v, struct view_node *n, struct view_file **ret,
+			 struct err *err);
+void view_close(struct view *v, struct view_file *f);
+bool view_file_immutable(const struct view_file *f);
+MUST_CHECK int view_read(struct view *v, struct view_file *f, uint64_t off, void *p, size_t len,
+			 size_t *ret_len, struct err *err);
+MUST_CHECK int view_seek(struct view *v, struct view_file *f, uint64_t off, bool hole,
+			 uint64_t *ret, struct err *err);
+
+/* Extended attributes: those backed up, and the virtual user.tillfs.* that listings omit. */
+MUST_CHECK int view_getxattr(struct view *v, struct view_node *n, struct slice name,
+			     struct buf *ret, struct err *err); /* ERR_NOENT: ENODATA */
+MUST_CHECK int view_listxattr(struct view *v, struct view_node *n, struct buf *ret,
+			      struct err *err);
+
+struct view_statfs {
+	uint64_t bytes, files; /* of the newest snapshot of each writer, together */
+};
+void view_statfs(struct view *v, struct view_statfs *ret);
+
+/**
+ * view_refresh - look for new snapshots and publish them.
+ * @changed: called for each of the mount's own directories whose listing changed, without locks
+ * held;
+ *           @name is what appeared or changed in it
+ * Return: 0, or an error that leaves the view as it was (also written to the log).
+ */
+typedef void view_changed_fn(void *arg, struct view_node *dir, struct slice name);
+MUST_CHECK int view_refresh(struct view *v, view_changed_fn *changed, void *arg, struct err *err);
+
+#endif /* TILLFS_VIEW_H */

@@ -1,0 +1,57 @@
+# lib.sh - what quickstart, test and bench share: paths, packages, builds.  Sourced, never run.
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Debian's interpreter by its path: another one first in PATH has no pytest.
+python=/usr/bin/python3
+
+build_packages=(gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev
+	libzstd-dev libsqlite3-dev libcurl4-openssl-dev libcbor-dev libinih-dev libexpat1-dev
+	libcmocka-dev python3 sqlite3)
+test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck python3-pytest
+	attr acl libcap2-bin)
+bench_packages=(restic borgbackup)
+
+die() {
+	echo "$(basename "$0"): $*" >&2
+	exit 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		command -v sudo >/dev/null || die "need root or sudo to run: $*"
+		sudo "$@"
+	fi
+}
+
+# Installs those of the named Debian packages that are missing; with none missing, touches nothing.
+install_packages() {
+	local package missing=()
+
+	for package; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			missing+=("$package")
+	done
+	[ ${#missing[@]} -eq 0 ] && return
+	echo "installing: ${missing[*]}"
+	as_root apt-get -qq update &&
+		as_root env DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null ||
+		die "could not install ${missing[*]}; see the message of apt-get above"
+}
+
+# build DIR [MESON OPTION...] - configure once, then bring it up to date.  CC chooses the compiler.
+build() {
+	local dir=$top/$1
+	shift
+
+	[ -f "$dir/build.ninja" ] || meson setup "$dir" "$top" "$@" || return
+	ninja -C "$dir"
+}
+
+# The one that quickstart, test and bench run: optimised, gcc.
+build_release() {
+	CC=gcc build build --buildtype=release
+}

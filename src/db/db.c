@@ -1,0 +1,205 @@
+/*
+ * db.c - the skin over SQLite.
+ *
+ * Layer 1.
+ */
+#include "tillfs/db.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct db {
+	sqlite3 *handle;
+	char *path;
+	struct db_stmt **stmts;
+	size_t n, cap;
+};
+
+struct db_stmt {
+	struct db *db;
+	sqlite3_stmt *handle;
+};
+
+static int
+code_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return ERR_CORRUPT;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return ERR_BUSY;
+	case SQLITE_FULL:
+		return ERR_NOSPACE;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return ERR_DENIED;
+	default:
+		return ERR_IO;
+	}
+}
+
+static int
+fail(struct db *db, int rc, struct err *err)
+{
+	return err_set(err, code_of(rc), "%s: %s", db->path, sqlite3_errmsg(db->handle));
+}
+
+int
+db_exec(struct db *db, const char *sql, struct err *err)
+{
+	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? 0 : fail(db, rc, err);
+}
+
+static int
+user_version(struct db *db, int *ret, struct err *err)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &s, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW)
+		*ret = sqlite3_column_int(s, 0);
+	sqlite3_finalize(s);
+	return rc == SQLITE_ROW ? 0 : fail(db, rc, err);
+}
+
+static int
+set_up(struct db *db, const char *schema, int version, struct err *err)
+{
+	CLEANUP(freep) char *set = str_format("PRAGMA user_version=%d", version);
+	int found = 0;
+	int r;
+
+	r = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", err);
+	if (r < 0)
+		return r;
+	r = user_version(db, &found, err);
+	if (r < 0)
+		return r;
+	if (found == version)
+		return 0;
+	if (found != 0)
+		return err_set(err, ERR_CORRUPT, "%s: has version %d, this tillfs writes %d",
+			       db->path, found, version);
+	r = db_exec(db, "BEGIN IMMEDIATE", err);
+	if (r == 0)
+		r = db_exec(db, schema, err);
+	if (r == 0)
+		r = db_exec(db, set, err);
+	return r < 0 ? r : db_exec(db, "COMMIT", err);
+}
+
+int
+db_open(const char *path, const char *schema, int version, struct db **ret, struct err *err)
+{
+	CLEANUP(db_closep) struct db *db = mem_alloc(sizeof *db);
+	int fd, rc, r;
+
+	*ret = NULL;
+	db->path = str_copy(path);
+	/* SQLite would create it 0644. */
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_sys(err, "%s", path);
+	close(fd);
+	rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc != SQLITE_OK)
+		return fail(db, rc, err);
+	sqlite3_busy_timeout(db->handle, 5000);
+	r = set_up(db, schema, version, err);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&db);
+	return 0;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db == NULL)
+		return;
+	for (size_t i = 0; i < db->n; i++) {
+		sqlite3_finalize(db->stmts[i]->handle);
+		free(db->stmts[i]);
+	}
+	free(db->stmts);
+	sqlite3_close(db->handle);
+	free(db->path);
+	free(db);
+}
+
+struct db_stmt *
+db_prepare(struct db *db, const char *sql)
+{
+	struct db_stmt *s = mem_alloc(sizeof *s);
+
+	s->db = db;
+	if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->handle, NULL) !=
+	    SQLITE_OK) {
+		fprintf(stderr, "tillfs: %s: %s in: %s\n", db->path, sqlite3_errmsg(db->handle),
+			sql);
+		abort();
+	}
+	array_reserve(db->stmts, db->n, db->cap);
+	db->stmts[db->n++] = s;
+	return s;
+}
+
+void
+db_bind_int(struct db_stmt *s, int i, int64_t v)
+{
+	sqlite3_bind_int64(s->handle, i, v);
+}
+
+void
+db_bind_bytes(struct db_stmt *s, int i, const void *p, size_t len)
+{
+	sqlite3_bind_blob64(s->handle, i, len > 0 ? p : "", len, SQLITE_STATIC);
+}
+
+int
+db_step(struct db_stmt *s, struct err *err)
+{
+	int rc = sqlite3_step(s->handle);
+
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : fail(s->db, rc, err);
+}
+
+void
+db_reset(struct db_stmt *s)
+{
+	sqlite3_reset(s->handle);
+	sqlite3_clear_bindings(s->handle);
+}
+
+int64_t
+db_int(struct db_stmt *s, int column)
+{
+	return sqlite3_column_int64(s->handle, column);
+}
+
+struct slice
+db_bytes(struct db_stmt *s, int column)
+{
+	const void *p = sqlite3_column_blob(s->handle, column);
+
+	return slice_of(p, (size_t)sqlite3_column_bytes(s->handle, column));
+}
+
+int
+db_run(struct db_stmt *s, struct err *err)
+{
+	int r = db_step(s, err);
+
+	db_reset(s);
+	return r < 0 ? r : 0;
+}
