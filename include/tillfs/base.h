@@ -289,6 +289,11 @@ void log_snapshot(struct buf *ret); /* the ring as text, oldest line first */
 
 /* ---- text helpers ---------------------------------------------------------------------- */
 
+/* The length of the UTF-8 character that @s begins with, @ret being its code point; 0 when it
+ * begins with none (RFC 3629: no surrogates, no longer forms than needed). */
+size_t utf8_decode(struct slice s, uint32_t *ret);
+bool utf8_valid(struct slice s);
+
 /* Appends @s as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_append_string(struct buf *b, struct slice s);
 
@@ -298,7 +303,9 @@ void text_append_safe(struct buf *b, struct slice s);
 /**
  * glob_match - match a path against a pattern.
  * @pattern: `*` and `?` and `[…]` stay within a component, `**` crosses them; a pattern without `/`
- *           matches the last component at any depth, one with `/` the whole path from its start
+ *           matches the last component at any depth, one with `/` the whole path from its start;
+ *           a component `**` also stands for no folder at all; `\` before a
+ *           byte takes it literally.  A leading `/` of either is dropped.  Bytes, not characters.
  *
  * Cost: O(pattern × path) at worst.  Threads: any.
  */

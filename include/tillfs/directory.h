@@ -45,6 +45,7 @@ struct entry {
 	uint32_t uid, gid;
 	struct slice user, group;
 	uint64_t size;
+	uint64_t hole_len; /* file: how many of its bytes lie in holes; st_blocks tells cp to look */
 	struct timestamp mtime, ctime, btime;
 	bool has_btime;
 	uint64_t nlink;

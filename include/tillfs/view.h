@@ -35,6 +35,10 @@ DEFINE_FREEP(struct view *, view_free)
 struct view_node *view_root(struct view *v); /* borrowed */
 void view_ref(struct view_node *n, uint64_t count);
 void view_unref(struct view *v, struct view_node *n, uint64_t count);
+/* Whether all below it stays as it is: snapshots and what is in them. */
+bool view_node_immutable(const struct view_node *n);
+/* Appends its path below the mount point: for messages, "" for the root. */
+void view_node_path(const struct view_node *n, struct buf *ret);
 
 struct view_attr {
 	uint64_t ino;
@@ -50,6 +54,8 @@ struct view_attr {
 /**
  * view_lookup - a name in a directory.
  * @ret: a reference (view_unref)
+ *
+ * Cost: O(log n) nodes a class; a snapshot's own name costs reading the snapshot object.
  * Return: 0, ERR_NOENT, or what reading gives.  Threads: any.
  */
 MUST_CHECK int view_lookup(struct view *v, struct view_node *dir, struct slice name,
@@ -73,7 +79,8 @@ struct view_dirent {
 };
 /**
  * view_readdir - the entry at @off (0 the start, else a next_off).
- * @node: NULL, or receives a reference for names other than `.` and `..`; attr is filled then
+ * @node: NULL, or receives a reference, and attr is filled; it receives NULL for `.` and `..`, for
+ *        what would cost a read of its own, and for all when many nodes are referred to already
  * Return: 0, ERR_NOENT at the end, or what reading gives.  Threads: one thread a stream.
  */
 MUST_CHECK int view_readdir(struct view *v, struct view_dir *d, uint64_t off,

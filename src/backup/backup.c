@@ -1,0 +1,280 @@
+/*
+ * backup.c - one run from lock to snapshot.
+ *
+ * Layer 4.
+ */
+#include "tillfs/backup.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "backup/internal.h"
+
+#define COMPRESSORS 2u
+#define RUN_TRIES   2
+
+/* ---- what the store holds of this writer ---- */
+
+struct held_pack {
+	struct hash id;
+	uint64_t size;
+};
+struct held {
+	struct held_pack *v; /* ascending by id */
+	size_t n, cap;
+	const struct ledger_writer *writer;
+};
+
+static int
+on_pack(void *arg, const struct store_entry *entry, struct err *err)
+{
+	struct held *h = arg;
+	const char *slash = strrchr(entry->key, '/');
+	struct held_pack p = {.size = entry->size};
+
+	(void)err;
+	if (slash == NULL || !hex_parse(slice_str(slash + 1), &p.id, sizeof p.id))
+		return 0; /* not a pack: nothing that anybody would refer to */
+	array_reserve(h->v, h->n, h->cap);
+	h->v[h->n++] = p;
+	return 0;
+}
+
+static int
+compare_held(const void *a, const void *b)
+{
+	const struct held_pack *x = a, *y = b;
+
+	return memcmp(&x->id, &y->id, sizeof x->id);
+}
+
+static bool
+contains(const struct hash *v, size_t n, const struct hash *h)
+{
+	for (size_t i = 0; i < n; i++)
+		if (hash_equal(&v[i], h))
+			return true;
+	return false;
+}
+
+static bool
+is_held(void *arg, const struct pack_id *id, uint64_t object_len)
+{
+	const struct held *h = arg;
+	const struct held_pack key = {.id = id->h};
+	const struct held_pack *p =
+		h->n == 0 ? NULL : bsearch(&key, h->v, h->n, sizeof key, compare_held);
+
+	return p != NULL && p->size == object_len &&
+	       !contains(h->writer->retired, h->writer->n_retired, &id->h) &&
+	       !contains(h->writer->damaged, h->writer->n_damaged, &id->h);
+}
+
+static int
+match_catalog(struct run *run, struct err *err)
+{
+	struct held held = {0};
+	CLEANUP(freep)
+	char *prefix = str_format("packs/%s/",
+				  hex_bytes(&run->writer->card.writer, sizeof(struct writer_id)).s);
+	size_t dropped = 0;
+	int r;
+
+	held.writer = ledger_find_writer(repo_ledger(run->repo), &run->writer->card.writer);
+	if (held.writer == NULL)
+		return err_set(err, ERR_DENIED, "this writer is not enrolled");
+	r = store_list(repo_store(run->repo), prefix, false, on_pack, &held, err);
+	if (r == 0) {
+		/* qsort must not get NULL, which an empty store leaves here. */
+		if (held.n > 0)
+			qsort(held.v, held.n, sizeof *held.v, compare_held);
+		r = catalog_keep_only(run->catalog, is_held, &held, &dropped, err);
+	}
+	free(held.v);
+	if (r == 0 && dropped > 0)
+		log_write(LOG_WARN,
+			  "%zu packs known here are gone from the store or retired: what they held "
+			  "is "
+			  "stored again",
+			  dropped);
+	return r;
+}
+
+/* ---- threads ---- */
+
+static int
+run_threads(struct run *run, struct err *err)
+{
+	pthread_t assembler, uploader, compressors[COMPRESSORS];
+	int r;
+
+	/* A thread that can't be made is a machine without memory: nothing here could go on. */
+	if (pthread_create(&assembler, NULL, assembler_main, run) != 0 ||
+	    pthread_create(&uploader, NULL, uploader_main, run) != 0)
+		abort();
+	for (size_t i = 0; i < COMPRESSORS; i++)
+		if (pthread_create(&compressors[i], NULL, compressor_main, run) != 0)
+			abort();
+	r = walk(run, err);
+	if (r < 0)
+		run_fail(run, r, err);
+	else
+		queue_push(run, event_new(EVENT_STOP, NULL));
+	pthread_join(assembler, NULL);
+	pthread_mutex_lock(&run->lock);
+	run->assembled = true;
+	pthread_cond_broadcast(&run->changed);
+	pthread_mutex_unlock(&run->lock);
+	for (size_t i = 0; i < COMPRESSORS; i++)
+		pthread_join(compressors[i], NULL);
+	pthread_join(uploader, NULL);
+	if (run->failed != 0) {
+		*err = run->err;
+		return run->failed;
+	}
+	return 0;
+}
+
+/* ---- one attempt ---- */
+
+static void
+run_init(struct run *run)
+{
+	pthread_mutex_init(&run->lock, NULL);
+	pthread_mutex_init(&run->catalog_lock, NULL);
+	pthread_cond_init(&run->changed, NULL);
+	run->queue_end = &run->queue;
+	run->to_pack_end = &run->to_pack;
+	run->ships_end = &run->ships;
+	run->map = chunk_map_new();
+	run->progress.stage = "backing up";
+}
+
+static void
+run_fini(struct run *run)
+{
+	while (run->queue != NULL) {
+		struct event *e = run->queue;
+
+		run->queue = e->next;
+		event_free(e);
+	}
+	while (run->to_pack != NULL) {
+		struct segment *s = run->to_pack;
+
+		run->to_pack = s->next;
+		segment_put(s);
+	}
+	while (run->ships != NULL) {
+		struct shipment *s = run->ships;
+
+		run->ships = s->next;
+		shipment_free(s);
+	}
+	shipment_free(run->shipment);
+	for (unsigned i = 0; i < run->n_lanes; i++)
+		lane_free(run->lanes[i]);
+	chunk_map_free(run->map);
+	pack_builder_free(run->builder);
+	names_free(run->names);
+	catalog_close(run->catalog);
+	pthread_mutex_destroy(&run->lock);
+	pthread_mutex_destroy(&run->catalog_lock);
+	pthread_cond_destroy(&run->changed);
+}
+
+static int
+attempt(struct run *run, struct err *err)
+{
+	const struct backup_options *o = run->options;
+	CLEANUP(freep) char *note = NULL;
+	int r;
+
+	r = catalog_open(o->state, repo_id(run->repo), &run->writer->card.writer, &run->catalog,
+			 &note, err);
+	if (r < 0)
+		return r;
+	if (note != NULL)
+		note_add(run, slice_str("catalog"), note);
+	r = match_catalog(run, err);
+	if (r == 0)
+		r = run_threads(run, err);
+	if (r == 0)
+		r = commit_snapshot(run, err);
+	return r;
+}
+
+/* A deep tree holds a descriptor a level. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit); /* then only shallower trees work */
+	}
+}
+
+static int
+business_date(const struct backup_options *o, int64_t when, struct date *ret, struct err *err)
+{
+	if (o->has_date) {
+		*ret = o->date;
+		return 0;
+	}
+	return time_business_date(when, o->config->zone != NULL ? o->config->zone : "",
+				  o->config->cutoff_min, ret, err);
+}
+
+int
+backup_run(struct repo *repo, const struct writer_file *writer,
+	   const struct backup_options *options, struct backup_result *ret, struct err *err)
+{
+	int64_t started = time_now();
+	struct date date;
+	int r;
+
+	*ret = (struct backup_result){0};
+	raise_file_limit();
+	r = business_date(options, options->has_time ? options->time : started, &date, err);
+	for (int tries = 0; r == 0 && tries < RUN_TRIES; tries++) {
+		struct run run = {.repo = repo,
+				  .writer = writer,
+				  .options = options,
+				  .result = ret,
+				  .started = started,
+				  .date = date};
+
+		run_init(&run);
+		r = attempt(&run, err);
+		run_fini(&run);
+		/* Only a pack retired meanwhile is worth another try, and it is a matter of the
+		 * commit alone. */
+		if (r != ERR_BUSY || !run.stale)
+			break;
+		backup_result_fini(ret);
+		r = 0;
+	}
+	if (r < 0)
+		backup_result_fini(ret);
+	return r;
+}
+
+static void
+notes_fini(struct backup_note *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].path);
+		free(v[i].text);
+	}
+	free(v);
+}
+
+void
+backup_result_fini(struct backup_result *r)
+{
+	notes_fini(r->unreadable, r->n_unreadable);
+	notes_fini(r->notes, r->n_notes);
+	*r = (struct backup_result){0};
+}

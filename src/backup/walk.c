@@ -1,0 +1,604 @@
+/*
+ * walk.c - walk the paths in name order and tell each class's lane what stands where.
+ *
+ * A stack on the heap, a directory descriptor a level: depth and path length have no limit of ours.
+ * A directory is begun in the lane of its own class at once, and in another lane when the first
+ * file of that class turns up below it.
+ *
+ * Layer 4.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "backup/internal.h"
+#include "backup/targets.h"
+
+#define READ_TRIES 3
+
+/* A directory being walked. */
+struct level {
+	int fd;
+	uint64_t dev;
+	size_t path_len;             /* of this directory in walker->path */
+	const struct target *target; /* when only some of its entries are wanted */
+	char **names;
+	size_t n, i;
+	struct item *item;                 /* NULL: the synthetic root */
+	struct lane *lane;                 /* of the directory's own class */
+	uint64_t begun;                    /* a bit a lane: the directory stands there */
+	struct record *records[LANES_MAX]; /* what is known of its files; loaded on first use */
+	uint64_t loaded;
+};
+
+struct walker {
+	struct run *run;
+	struct level *levels;
+	size_t n, cap;
+	struct buf path; /* of what is looked at, without leading '/' */
+	struct names *names;
+	struct file_reader *reader;
+	struct avoid *avoid;
+	struct target *root;
+	uint64_t present; /* PATHs that exist */
+	int rc;           /* a failure that ends the walk */
+	struct err *err;
+};
+
+/* ---- notes ---- */
+
+static void
+note_append(struct backup_note **v, size_t *n, size_t *cap, struct slice path, const char *text)
+{
+	struct backup_note *note;
+
+	array_reserve(*v, *n, *cap);
+	note = &(*v)[(*n)++];
+	note->path = mem_alloc(path.len + 1);
+	memcpy(note->path, path.p, path.len);
+	note->text = str_copy(text);
+}
+
+void
+note_unreadable(struct run *run, struct slice path, const char *text)
+{
+	struct backup_result *r = run->result;
+
+	note_append(&r->unreadable, &r->n_unreadable, &r->cap_unreadable, path, text);
+}
+
+void
+note_add(struct run *run, struct slice path, const char *text)
+{
+	struct backup_result *r = run->result;
+
+	note_append(&r->notes, &r->n_notes, &r->cap_notes, path, text);
+}
+
+/* ---- lanes of directories ---- */
+
+static struct level *
+top(struct walker *w)
+{
+	return &w->levels[w->n - 1];
+}
+
+static struct slice
+path_of(const struct walker *w)
+{
+	return buf_slice(&w->path);
+}
+
+static struct lane *
+lane_of(struct walker *w, struct slice path)
+{
+	struct lane *lane = NULL;
+	int r = lane_for(w->run, config_classify(w->run->options->config, path), &lane, w->err);
+
+	if (r < 0 && w->rc == 0)
+		w->rc = r;
+	return lane;
+}
+
+/* Begins the directories down to the top one in a lane. */
+static void
+begin_in(struct walker *w, struct lane *lane)
+{
+	uint64_t bit = UINT64_C(1) << lane->index;
+	size_t first = w->n;
+
+	while (first > 0 && !(w->levels[first - 1].begun & bit))
+		first--;
+	for (size_t i = first; i < w->n; i++) {
+		w->levels[i].begun |= bit;
+		lane_emit(lane, event_new(EVENT_DIR_BEGIN, lane));
+	}
+}
+
+static const struct record *
+record_of(struct walker *w, struct level *l, struct lane *lane)
+{
+	uint64_t bit = UINT64_C(1) << lane->index;
+	CLEANUP(buf_fini) struct buf key = BUF_INIT, bytes = BUF_INIT;
+	struct record *rec;
+	int r;
+
+	if (l->loaded & bit)
+		return l->records[lane->index];
+	l->loaded |= bit;
+	record_key(lane, slice_of(w->path.p, l->path_len), &key);
+	rec = mem_alloc(sizeof *rec);
+	pthread_mutex_lock(&w->run->catalog_lock);
+	r = catalog_dir_find(w->run->catalog, buf_slice(&key), &bytes, NULL);
+	if (r == 0 && !record_decode(buf_slice(&bytes), catalog_packs(w->run->catalog), rec)) {
+		record_free(rec);
+		rec = mem_alloc(sizeof *rec);
+	}
+	pthread_mutex_unlock(&w->run->catalog_lock);
+	l->records[lane->index] = rec;
+	return rec;
+}
+
+/* ---- files ---- */
+
+static bool
+stamp_equal(const struct stamp *a, const struct stamp *b)
+{
+	return a->size == b->size && a->ino == b->ino && a->dev == b->dev &&
+	       a->mtime.sec == b->mtime.sec && a->mtime.nsec == b->mtime.nsec &&
+	       a->ctime.sec == b->ctime.sec && a->ctime.nsec == b->ctime.nsec;
+}
+
+static int
+open_file(const struct level *l, const char *name)
+{
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+	int fd = openat(l->fd, name, flags | O_NOATIME);
+
+	/* Only the owner may ask not to be noticed. */
+	return fd < 0 && errno == EPERM ? openat(l->fd, name, flags) : fd;
+}
+
+/* One attempt.  Return: 0, or ERR_BUSY and the like with nothing left of it.  @changed: it was
+ * written to meanwhile. */
+static int
+read_once(struct walker *w, struct lane *lane, int fd, struct event *e, bool *changed,
+	  struct err *err)
+{
+	struct file_stat before, after;
+	int r = meta_stat(fd, "", AT_EMPTY_PATH, &before);
+
+	if (r < 0) {
+		errno = -r;
+		return err_sys(err, "stat");
+	}
+	if (before.entry.type != ENTRY_FILE)
+		return err_set(err, ERR_IO, "is no longer a file");
+	e->stamp = before.stamp;
+	e->item->entry.size = before.stamp.size;
+	r = read_content(w->reader, lane, fd, before.blocks * 512 < before.stamp.size, e, err);
+	if (r < 0)
+		return r;
+	r = meta_stat(fd, "", AT_EMPTY_PATH, &after);
+	*changed = r < 0 || !stamp_equal(&before.stamp, &after.stamp);
+	return 0;
+}
+
+static void
+forget_attempt(struct lane *lane, struct event *e)
+{
+	pieces_reset(&e->pieces);
+	stored_put(e->stored);
+	e->stored = NULL;
+	if (e->source == SOURCE_LEAVES)
+		lane_emit(lane, event_new(EVENT_RESTART, lane));
+	e->source = SOURCE_NONE;
+}
+
+static int
+read_file(struct walker *w, struct lane *lane, const char *name, struct event *e, struct err *err)
+{
+	CLEANUP(closep) int fd = open_file(top(w), name);
+	bool changed = false;
+	int r = ERR_BUSY;
+
+	if (fd < 0)
+		return err_sys(err, "open");
+	for (int tries = 0; tries < READ_TRIES; tries++) {
+		if (tries > 0 && r == 0)
+			forget_attempt(lane, e);
+		r = read_once(w, lane, fd, e, &changed, err);
+		if (r == 0 && !changed)
+			break;
+		if (r < 0 && r != ERR_BUSY)
+			return r;
+	}
+	if (r < 0)
+		return err_set(err, ERR_BUSY, "kept changing while it was read");
+	if (changed)
+		note_add(w->run, path_of(w), "changed while it was read: not one moment's content");
+	/* A write in the same clock tick as our look would leave the stamp as it is. */
+	e->may_record = !changed && e->stamp.ctime.sec + 2 < time_now();
+	return 0;
+}
+
+static void
+take_over(struct event *e, const struct record_file *f)
+{
+	e->stored = stored_get(f->stored);
+	e->source = SOURCE_STORED;
+	e->may_record = true;
+	e->is_known = true;
+}
+
+static void
+count_file(struct walker *w, const struct event *e)
+{
+	struct run *run = w->run;
+
+	if (e->is_known)
+		run->result->files_unchanged++;
+	else
+		run->result->files_new++;
+	run->progress.files_done++;
+	run->progress.bytes_done += e->stamp.size;
+	progress_report(&run->options->progress, &run->progress);
+}
+
+/* Return: 0, or an error that ends the walk; what can't be read is noted. */
+static int
+file_event(struct walker *w, struct lane *lane, const char *name, const struct file_stat *st,
+	   struct event *e)
+{
+	const struct record_file *f;
+	struct err err = ERR_INIT;
+	int r;
+
+	e->stamp = st->stamp;
+	if (st->stamp.size > 0) {
+		f = record_find(record_of(w, top(w), lane), slice_str(name));
+		if (f != NULL && stamp_equal(&f->stamp, &st->stamp)) {
+			take_over(e, f);
+		} else {
+			r = read_file(w, lane, name, e, &err);
+			if (r == ERR_CANCELLED)
+				return err_set(w->err, r, "stopped");
+			if (r < 0) {
+				note_unreadable(w->run, path_of(w), err.msg);
+				return ERR_NOENT;
+			}
+		}
+	}
+	count_file(w, e);
+	return 0;
+}
+
+static int
+walk_leaf(struct walker *w, const char *name, const struct file_stat *st)
+{
+	struct lane *lane = lane_of(w, path_of(w));
+	struct event *e;
+	int r;
+
+	if (lane == NULL)
+		return w->rc;
+	e = event_new(EVENT_ITEM, lane);
+	r = meta_item(w->names, top(w)->fd, name, st, &e->item);
+	if (r < 0) {
+		note_unreadable(w->run, path_of(w), strerror(-r));
+		event_free(e);
+		return 0;
+	}
+	begin_in(w, lane);
+	r = st->entry.type == ENTRY_FILE ? file_event(w, lane, name, st, e) : 0;
+	if (r < 0) {
+		event_free(e);
+		return r == ERR_NOENT ? 0 : r;
+	}
+	lane_emit(lane, e);
+	return 0;
+}
+
+/* ---- directories ---- */
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int
+list_names(struct level *l)
+{
+	int fd = openat(l->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	size_t cap = 0;
+	int saved;
+
+	if (d == NULL) {
+		saved = errno;
+		if (fd >= 0)
+			close(fd);
+		return -saved;
+	}
+	errno = 0;
+	while ((de = readdir(d)) != NULL) {
+		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+			continue;
+		array_reserve(l->names, l->n, cap);
+		l->names[l->n++] = str_copy(de->d_name);
+		errno = 0;
+	}
+	saved = errno;
+	closedir(d);
+	qsort(l->names, l->n, sizeof *l->names, compare_names);
+	return -saved;
+}
+
+static void
+target_names(struct level *l)
+{
+	l->names = mem_array(l->target->n + 1, sizeof *l->names);
+	for (; l->n < l->target->n; l->n++)
+		l->names[l->n] = str_copy(l->target->children[l->n]->name);
+}
+
+static void
+level_fini(struct level *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->names[i]);
+	free(l->names);
+	for (size_t i = 0; i < LANES_MAX; i++)
+		record_free(l->records[i]);
+	item_free(l->item);
+	if (l->fd >= 0)
+		close(l->fd);
+}
+
+/* Enters a directory.  @fd: taken.  @item: taken, NULL for the synthetic root. */
+static int
+enter(struct walker *w, int fd, const struct file_stat *st, struct item *item,
+      const struct target *target)
+{
+	struct level *l;
+
+	array_reserve(w->levels, w->n, w->cap);
+	l = &w->levels[w->n++];
+	*l = (struct level){.fd = fd, .dev = st->stamp.dev, .path_len = w->path.len, .item = item};
+	l->lane = lane_of(w, path_of(w));
+	if (l->lane == NULL)
+		return w->rc;
+	if (target != NULL && !target->whole) {
+		l->target = target;
+		target_names(l);
+	} else {
+		int r = list_names(l);
+
+		if (r < 0)
+			note_unreadable(w->run, path_of(w), strerror(-r));
+	}
+	begin_in(w, l->lane);
+	return 0;
+}
+
+/* A directory seen from a lane of another class: part of a path, nothing more. */
+static struct item *
+bare_item(const struct item *of)
+{
+	struct item *it = mem_alloc(sizeof *it);
+
+	it->name = str_copy(of->name);
+	it->entry = (struct entry){.name = slice_str(it->name),
+				   .type = ENTRY_DIR,
+				   .mode = 0555,
+				   .mtime = of->entry.mtime,
+				   .ctime = of->entry.ctime,
+				   .nlink = 1,
+				   .bare = true};
+	return it;
+}
+
+static void
+leave(struct walker *w)
+{
+	struct level *l = top(w);
+
+	for (unsigned i = 0; i < w->run->n_lanes; i++) {
+		struct lane *lane = w->run->lanes[i];
+		struct event *e;
+
+		if (!(l->begun & (UINT64_C(1) << i)))
+			continue;
+		e = event_new(EVENT_DIR_END, lane);
+		e->item = lane == l->lane ? NULL : bare_item(l->item);
+		e->path = mem_copy(w->path.p, l->path_len);
+		e->path_len = l->path_len;
+		e->n_recorded = record_of(w, l, lane)->n;
+		if (lane == l->lane)
+			e->item = steal_ptr(&l->item);
+		lane_emit(lane, e);
+	}
+	level_fini(l);
+	w->n--;
+}
+
+static bool
+excluded(struct walker *w)
+{
+	const struct backup_options *o = w->run->options;
+
+	for (size_t i = 0; i < o->n_excludes; i++)
+		if (glob_match(o->excludes[i], path_of(w)))
+			return true;
+	for (size_t i = 0; i < o->config->n_excludes; i++)
+		if (glob_match(o->config->excludes[i], path_of(w)))
+			return true;
+	return false;
+}
+
+static int
+walk_dir(struct walker *w, const char *name, const struct file_stat *st,
+	 const struct target *target)
+{
+	/* What leads to a PATH may be a symlink; what is found below one is not followed. */
+	bool on_the_way = target != NULL && !target->whole;
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (on_the_way ? 0 : O_NOFOLLOW);
+	struct item *item;
+	int fd, r;
+
+	if (avoid_has(w->avoid, st->stamp.dev, st->stamp.ino))
+		return 0;
+	r = meta_item(w->names, top(w)->fd, name, st, &item);
+	if (r < 0) {
+		note_unreadable(w->run, path_of(w), strerror(-r));
+		return 0;
+	}
+	fd = openat(top(w)->fd, name, flags | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = openat(top(w)->fd, name, flags);
+	if (fd < 0)
+		note_unreadable(w->run, path_of(w), strerror(errno));
+	return enter(w, fd, st, item, target);
+}
+
+static void
+count_entry(struct walker *w, const struct target *target)
+{
+	if (target != NULL && target->whole)
+		w->present++;
+}
+
+static int
+walk_entry(struct walker *w, const char *name, const struct target *target)
+{
+	bool on_the_way = target != NULL && !target->whole;
+	struct file_stat st;
+	int r;
+
+	if (target == NULL && excluded(w))
+		return 0;
+	r = meta_stat(top(w)->fd, name, on_the_way ? 0 : AT_SYMLINK_NOFOLLOW, &st);
+	if (r < 0) {
+		/* Gone between listing and look: files come and go. */
+		if (r != -ENOENT || target != NULL)
+			note_unreadable(w->run, path_of(w), strerror(-r));
+		return 0;
+	}
+	count_entry(w, target);
+	if (st.entry.type != ENTRY_DIR)
+		return walk_leaf(w, name, &st);
+	if (target == NULL && st.stamp.dev != top(w)->dev &&
+	    (w->run->options->one_file_system || avoid_has_mount(w->avoid, st.stamp.dev)))
+		return 0;
+	return walk_dir(w, name, &st, target);
+}
+
+static int
+step(struct walker *w)
+{
+	struct level *l = top(w);
+	const struct target *target = NULL;
+	char *name;
+	int r;
+
+	if (l->i == l->n) {
+		leave(w);
+		return 0;
+	}
+	target = l->target != NULL ? l->target->children[l->i] : NULL;
+	name = l->names[l->i++];
+	w->path.len = l->path_len;
+	if (l->path_len > 0)
+		buf_append_u8(&w->path, '/');
+	buf_append_str(&w->path, name);
+	r = walk_entry(w, name, target);
+	return r < 0 ? r : w->rc;
+}
+
+static int
+enter_root(struct walker *w, struct err *err)
+{
+	CLEANUP(closep) int fd = -1;
+	struct file_stat st;
+	struct item *item = NULL;
+	int r;
+
+	fd = open(w->root->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "%s", w->root->from);
+	r = meta_stat(fd, "", AT_EMPTY_PATH, &st);
+	if (r == 0)
+		r = meta_item(w->names, fd, "", &st, &item);
+	if (r < 0) {
+		errno = -r;
+		return err_sys(err, "%s", w->root->from);
+	}
+	if (!w->root->whole) {
+		/* Nobody asked for this directory: it only holds what was asked for. */
+		item_free(item);
+		item = mem_alloc(sizeof *item);
+		item->name = str_copy("");
+		item->entry = (struct entry){.name = slice_str(item->name),
+					     .type = ENTRY_DIR,
+					     .mode = 0755,
+					     .nlink = 1,
+					     .mtime = {.sec = w->run->started},
+					     .ctime = {.sec = w->run->started}};
+	} else {
+		w->present++;
+	}
+	r = enter(w, fd, &st, item, w->root);
+	fd = -1; /* the level has it */
+	return r;
+}
+
+static int
+walk_all(struct walker *w, struct err *err)
+{
+	int r = enter_root(w, err);
+
+	while (r == 0 && w->n > 0) {
+		if (progress_cancelled(&w->run->options->progress))
+			return err_set(err, ERR_CANCELLED,
+				       "stopped; what was stored so far is used by the next run");
+		if (run_failed(w->run))
+			return 0;
+		r = step(w);
+	}
+	if (r == 0 && w->present == 0)
+		return err_set(err, ERR_NOENT, "nothing to back up: none of the paths exists");
+	return r;
+}
+
+int
+walk(struct run *run, struct err *err)
+{
+	struct walker w = {.run = run, .err = err};
+	int r;
+
+	r = targets_parse(run->options->paths, run->options->n_paths, &w.root, err);
+	if (r < 0)
+		return r;
+	w.names = names_new();
+	w.reader = file_reader_new();
+	w.avoid = avoid_new(run->options->avoid, run->options->n_avoid);
+	r = walk_all(&w, err);
+	while (w.n > 0)
+		level_fini(&w.levels[--w.n]);
+	for (unsigned i = 0; r == 0 && i < run->n_lanes; i++)
+		lane_flush(run->lanes[i]);
+	free(w.levels);
+	buf_fini(&w.path);
+	file_reader_free(w.reader);
+	avoid_free(w.avoid);
+	target_free(w.root);
+	/* The entries underway borrow user and group names. */
+	run->names = w.names;
+	return r;
+}

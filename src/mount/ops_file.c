@@ -1,0 +1,161 @@
+/*
+ * ops_file.c - handlers that read files.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "private.h"
+
+static struct view_file *
+file_of(const struct fuse_file_info *fi)
+{
+	return (struct view_file *)(uintptr_t)fi->fh;
+}
+
+/* ---- a buffer a thread ----------------------------------------------------------------- */
+
+static pthread_key_t buffer_key;
+static pthread_once_t buffer_once = PTHREAD_ONCE_INIT;
+
+static void
+buffer_free(void *arg)
+{
+	struct buf *b = arg;
+
+	buf_wipe(b);
+	free(b);
+}
+
+static void
+buffer_key_new(void)
+{
+	if (pthread_key_create(&buffer_key, buffer_free) != 0)
+		abort();
+}
+
+void *
+mount_thread_buffer(size_t len)
+{
+	struct buf *b;
+
+	if (len > MOUNT_BUFFER_MAX)
+		return NULL;
+	pthread_once(&buffer_once, buffer_key_new);
+	b = pthread_getspecific(buffer_key);
+	if (b == NULL) {
+		b = mem_alloc(sizeof *b);
+		pthread_setspecific(buffer_key, b);
+	}
+	buf_reset(b);
+	buf_reserve(b, len > 0 ? len : 1);
+	return b->p;
+}
+
+/* ---- handlers -------------------------------------------------------------------------- */
+
+static int
+open_file(struct mount_fs *fs, struct view_node *n, struct fuse_file_info *fi)
+{
+	struct err err = ERR_INIT;
+	struct view_file *f;
+	int r;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY)
+		return EROFS;
+	r = view_open(fs->view, n, &f, &err);
+	if (r < 0)
+		return mount_failed(n, NULL, "open", r, &err);
+	fi->fh = (uintptr_t)f;
+	fi->keep_cache = view_file_immutable(f);
+	/* The mount's own texts have no size to rely on. */
+	fi->direct_io = !view_file_immutable(f);
+	fi->noflush = 1;
+	return 0;
+}
+
+/* Valid replies: open, err. */
+void
+op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount_fs *fs = mount_fs_of(req);
+	int error = open_file(fs, mount_node_of(fs, ino), fi);
+
+	if (error != 0)
+		fuse_reply_err(req, error);
+	else if (fuse_reply_open(req, fi) < 0)
+		view_close(fs->view, file_of(fi));
+}
+
+/* Valid replies: err. */
+void
+op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	view_close(mount_fs_of(req)->view, file_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+static int
+read_file(struct mount_fs *fs, struct view_node *n, struct view_file *f, uint64_t off, void *p,
+	  size_t len, size_t *ret_len)
+{
+	struct err err = ERR_INIT;
+	int r;
+
+	if (p == NULL)
+		return EINVAL;
+	r = view_read(fs->view, f, off, p, len, ret_len, &err);
+	/* Not a word of "not found" here: the file was found when it was opened. */
+	if (r == ERR_NOENT)
+		r = ERR_CORRUPT;
+	return r < 0 ? mount_failed(n, NULL, "read", r, &err) : 0;
+}
+
+/* Valid replies: buf, err. */
+void
+op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct mount_fs *fs = mount_fs_of(req);
+	char *p = mount_thread_buffer(size);
+	size_t len = 0;
+	int error =
+		read_file(fs, mount_node_of(fs, ino), file_of(fi), (uint64_t)off, p, size, &len);
+
+	if (error != 0)
+		fuse_reply_err(req, error);
+	else
+		fuse_reply_buf(req, p, len);
+}
+
+static int
+seek_file(struct mount_fs *fs, struct view_node *n, struct view_file *f, off_t off, int whence,
+	  uint64_t *ret)
+{
+	struct err err = ERR_INIT;
+	int r;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return EINVAL;
+	if (off < 0)
+		return ENXIO;
+	r = view_seek(fs->view, f, (uint64_t)off, whence == SEEK_HOLE, ret, &err);
+	if (r == ERR_NOENT)
+		return ENXIO;
+	return r < 0 ? mount_failed(n, NULL, "seek in", r, &err) : 0;
+}
+
+/* Valid replies: lseek, err. */
+void
+op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	struct mount_fs *fs = mount_fs_of(req);
+	uint64_t at = 0;
+	int error = seek_file(fs, mount_node_of(fs, ino), file_of(fi), off, whence, &at);
+
+	if (error != 0)
+		fuse_reply_err(req, error);
+	else
+		fuse_reply_lseek(req, (off_t)at);
+}

@@ -1,0 +1,118 @@
+/*
+ * private.h - what the files of the mount share.
+ *
+ *	serve.c       a session from mounting to unmounting
+ *	options.c     -o
+ *	ops_*.c       one handler a kernel request: call the view, reply once
+ *	errno.c       what a process sees of an error, and what the log says
+ *	mountinfo.c   which mounts there are, the dead ones too
+ */
+#ifndef TILLFS_MOUNT_PRIVATE_H
+#define TILLFS_MOUNT_PRIVATE_H
+
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
+
+#include <fuse_lowlevel.h>
+
+#include "tillfs/mount.h"
+
+#define MOUNT_FSTYPE "fuse.tillfs"
+
+/* What handlers get as their session's user data. */
+struct mount_fs {
+	struct view *view;
+	bool acl; /* the kernel enforces ACLs */
+};
+
+static inline struct mount_fs *
+mount_fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static inline struct view_node *
+mount_node_of(const struct mount_fs *fs, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? view_root(fs->view) : (struct view_node *)(uintptr_t)ino;
+}
+
+static inline fuse_ino_t
+mount_ino_of(const struct mount_fs *fs, const struct view_node *n)
+{
+	return n == view_root(fs->view) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)n;
+}
+
+/*
+ * How long the kernel may believe us, in seconds.  A snapshot never changes; what is above it may,
+ * and a refresh says so, too.
+ */
+#define MOUNT_FOR_EVER (365.0 * 24 * 3600)
+#define MOUNT_A_MOMENT 1.0
+
+static inline double
+mount_timeout(bool immutable)
+{
+	return immutable ? MOUNT_FOR_EVER : MOUNT_A_MOMENT;
+}
+
+void mount_stat(const struct view_attr *attr, struct stat *ret);
+mode_t mount_file_type(enum entry_type type); /* S_IF… */
+
+/* The errno for a code: the one table. */
+int mount_errno(int code);
+/**
+ * mount_failed - log a failed request in words.
+ * @n:    what it was about; @name: a name in it, or NULL
+ * @verb: "read", "list", …
+ * Return: the errno to reply with.
+ */
+int mount_failed(const struct view_node *n, const char *name, const char *verb, int code,
+		 const struct err *err);
+
+/* Handlers; each replies exactly once. */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* Buffers that live as long as their thread.  @len: at most MOUNT_BUFFER_MAX. */
+#define MOUNT_BUFFER_MAX (16u * MIB)
+void *mount_thread_buffer(size_t len);
+
+/**
+ * mount_options_parse - from the user's -o to libfuse's.
+ * @ret_fuse: text for -o, owned by the caller
+ * Return: 0, or ERR_INVALID that names the unknown option.
+ */
+MUST_CHECK int mount_options_parse(const struct mount_options *options, char **ret_fuse,
+				   bool *ret_allow_other, struct err *err);
+
+/* One line of /proc/self/mountinfo. */
+struct mountinfo {
+	unsigned major, minor;
+	char *dir; /* unescaped */
+	char *fstype;
+};
+void mountinfo_fini(struct mountinfo *m);
+/* Visits mounts in order; true ends it. */
+typedef bool mountinfo_fn(const struct mountinfo *m, void *arg);
+MUST_CHECK int mountinfo_visit(mountinfo_fn *fn, void *arg, struct err *err);
+/* The uppermost mount on exactly this path; ERR_NOENT when there is none. */
+MUST_CHECK int mountinfo_on(const char *canonical, struct mountinfo *ret, struct err *err);
+/* An absolute path without links, found without touching the last component: it may be dead. */
+MUST_CHECK int mount_canonical(const char *dir, char **ret, struct err *err);
+
+#endif /* TILLFS_MOUNT_PRIVATE_H */

@@ -1,0 +1,322 @@
+/*
+ * serve.c - a session, from mounting to unmounting.
+ *
+ * libfuse's loop runs in a thread of its own.  The thread that called waits for a signal, for the
+ * loop's end, and for the time of the next refresh; what it tells the kernel to forget can so never
+ * wait for a request that this very thread should answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define THREADS       16u /* most of them wait for the store when it is far away */
+#define BACKGROUND    64u /* readahead requests that the kernel keeps under way */
+#define STOP_RETRY_MS 20
+#define WAKE_SIGNAL   SIGUSR1
+#define WAKE_STOP     'S' /* a signal asked for the end */
+#define WAKE_LOOP_END 'E'
+
+struct session {
+	struct mount_fs fs;
+	struct fuse_session *fuse;
+	const struct mount_options *options;
+	const char *dir; /* absolute */
+	pthread_t loop;
+	int loop_result;
+	int wake[2];
+};
+
+/* Where the signal handler writes; there is one session a process. */
+static int wake_fd = -1;
+
+/* ---- libfuse's settings ---------------------------------------------------------------- */
+
+static void
+op_init(void *userdata, struct fuse_conn_info *conn)
+{
+	const struct mount_fs *fs = userdata;
+
+	if (conn->capable & FUSE_CAP_CACHE_SYMLINKS)
+		conn->want |= FUSE_CAP_CACHE_SYMLINKS;
+	if (fs->acl && (conn->capable & FUSE_CAP_POSIX_ACL))
+		conn->want |= FUSE_CAP_POSIX_ACL;
+	/* Replies come from memory; splicing them through pipes costs more than copying. */
+	conn->want &=
+		~(unsigned)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->max_background = BACKGROUND;
+	conn->congestion_threshold = BACKGROUND * 3 / 4;
+}
+
+static const struct fuse_lowlevel_ops ops = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.readlink = op_readlink,
+	.open = op_open,
+	.read = op_read,
+	.lseek = op_lseek,
+	.release = op_release,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.statfs = op_statfs,
+};
+
+/* What libfuse last complained of, for the error that it leads to; one thread mounts. */
+static char complaint[256];
+
+static PRINTF_LIKE(2, 0) void log_libfuse(enum fuse_log_level level, const char *fmt, va_list args)
+{
+	char line[sizeof complaint];
+	size_t len;
+
+	vsnprintf(line, sizeof line, fmt, args);
+	len = strlen(line);
+	while (len > 0 && line[len - 1] == '\n')
+		line[--len] = '\0';
+	log_write(level <= FUSE_LOG_ERR ? LOG_ERROR : LOG_INFO, "libfuse: %s", line);
+	if (level <= FUSE_LOG_ERR)
+		memcpy(complaint, line, sizeof complaint);
+}
+
+static int
+open_session(struct session *s, struct err *err)
+{
+	CLEANUP(freep) char *text = NULL;
+	bool allow_other;
+	char *argv[] = {"tillfs", "-o", NULL, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	int r;
+
+	r = mount_options_parse(s->options, &text, &allow_other, err);
+	if (r < 0)
+		return r;
+	/*
+	 * Modes alone would show others more than an ACL lets them.  The kernel then checks all
+	 * access itself, which is wrong for a user who mounts what he can decrypt but doesn't own.
+	 */
+	s->fs.acl = allow_other;
+	argv[2] = text;
+	complaint[0] = '\0';
+	fuse_set_log_func(log_libfuse);
+	s->fuse = fuse_session_new(&args, &ops, sizeof ops, &s->fs);
+	fuse_opt_free_args(&args);
+	if (s->fuse == NULL)
+		return err_set(err, ERR_INVALID, "libfuse refuses the mount options %s: %s", text,
+			       complaint);
+	return 0;
+}
+
+/* ---- secrets stay in the process ------------------------------------------------------- */
+
+/*
+ * No core dump may carry plaintext or keys away, and no other process of the user may read them.
+ * Leak checking reads the process's memory in just that way.
+ */
+static void
+forbid_dumps(void)
+{
+	struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+/* ---- signals --------------------------------------------------------------------------- */
+
+static void
+on_stop(int signal)
+{
+	int saved = errno;
+	char byte = WAKE_STOP;
+
+	(void)signal;
+	(void)!write(wake_fd, &byte, 1);
+	errno = saved;
+}
+
+static void
+on_wake(int signal)
+{
+	(void)signal; /* only ends a wait */
+}
+
+static void
+set_handler(int signal, void (*fn)(int))
+{
+	struct sigaction action = {.sa_handler = fn};
+
+	sigemptyset(&action.sa_mask);
+	sigaction(signal, &action, NULL);
+}
+
+static void
+set_handlers(bool on)
+{
+	static const int stopping[] = {SIGINT, SIGTERM, SIGHUP};
+
+	for (size_t i = 0; i < ARRAY_LEN(stopping); i++)
+		set_handler(stopping[i], on ? on_stop : SIG_DFL);
+	set_handler(SIGPIPE, SIG_IGN);
+	set_handler(WAKE_SIGNAL, on_wake);
+}
+
+/* ---- the loop -------------------------------------------------------------------------- */
+
+static void *
+run_loop(void *arg)
+{
+	struct session *s = arg;
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	char byte = WAKE_LOOP_END;
+
+	fuse_loop_cfg_set_max_threads(config, THREADS);
+	fuse_loop_cfg_set_idle_threads(config, THREADS);
+	s->loop_result = fuse_session_loop_mt(s->fuse, config);
+	fuse_loop_cfg_destroy(config);
+	(void)!write(s->wake[1], &byte, 1);
+	return NULL;
+}
+
+/* A refresh found something: the kernel may hold the name, or its absence, and the listing. */
+static void
+tell_kernel(void *arg, struct view_node *dir, struct slice name)
+{
+	struct session *s = arg;
+	fuse_ino_t ino = mount_ino_of(&s->fs, dir);
+
+	/* What the kernel doesn't hold it says ENOENT to, which is as good. */
+	(void)fuse_lowlevel_notify_inval_entry(s->fuse, ino, (const char *)name.p, name.len);
+	(void)fuse_lowlevel_notify_inval_inode(s->fuse, ino, 0, 0);
+}
+
+/* Waits for a byte.  Return: it, or 0 when @timeout_ms passed. */
+static char
+wait_wake(struct session *s, int timeout_ms)
+{
+	struct pollfd p = {.fd = s->wake[0], .events = POLLIN};
+	char byte = 0;
+
+	if (poll(&p, 1, timeout_ms) > 0 && read(s->wake[0], &byte, 1) == 1)
+		return byte;
+	return 0;
+}
+
+/* Ends the loop.  It sleeps in a wait that a signal ends, unless that comes just before. */
+static void
+stop_loop(struct session *s)
+{
+	fuse_session_exit(s->fuse);
+	do
+		pthread_kill(s->loop, WAKE_SIGNAL);
+	while (wait_wake(s, STOP_RETRY_MS) != WAKE_LOOP_END);
+}
+
+static void
+attend(struct session *s)
+{
+	uint64_t interval_ms = (uint64_t)s->options->refresh_s * 1000;
+	uint64_t next_ms = time_monotonic_ms() + interval_ms;
+
+	for (;;) {
+		uint64_t now_ms = time_monotonic_ms();
+		int timeout_ms = -1;
+		char byte;
+
+		if (interval_ms > 0)
+			timeout_ms =
+				(int)min_u64(next_ms > now_ms ? next_ms - now_ms : 0, INT32_MAX);
+		byte = wait_wake(s, timeout_ms);
+		if (byte == WAKE_LOOP_END)
+			return;
+		if (byte == WAKE_STOP) {
+			stop_loop(s);
+			return;
+		}
+		if (interval_ms == 0 || time_monotonic_ms() < next_ms)
+			continue;
+		/* A failure is in the log and in status.json; what was there stays. */
+		(void)!view_refresh(s->fs.view, tell_kernel, s, NULL);
+		next_ms = time_monotonic_ms() + interval_ms;
+	}
+}
+
+/* Serves a mounted session until its end. */
+static int
+serve(struct session *s, struct mount_daemon *d, struct err *err)
+{
+	errno = pthread_create(&s->loop, NULL, run_loop, s);
+	if (errno != 0)
+		return err_sys(err, "starting a thread");
+	log_write(LOG_INFO, "%s mounted on %s", s->options->source, s->dir);
+	mount_daemon_report(d, NULL);
+	attend(s);
+	pthread_join(s->loop, NULL);
+	/* A positive result is a signal's number; 0 is what being unmounted gives. */
+	if (s->loop_result >= 0)
+		return 0;
+	return err_set(err, ERR_IO, "serving %s: %s", s->dir, strerror(-s->loop_result));
+}
+
+static int
+mount_and_serve(struct session *s, struct mount_daemon *d, struct err *err)
+{
+	int r;
+
+	if (fuse_session_mount(s->fuse, s->dir) != 0)
+		return err_set(
+			err, ERR_DENIED,
+			"mounting on %s failed%s%s; is there a /dev/fuse, and may you use it?",
+			s->dir, complaint[0] != '\0' ? ": " : "", complaint);
+	forbid_dumps();
+	r = serve(s, d, err);
+	fuse_session_unmount(s->fuse);
+	return r;
+}
+
+int
+mount_serve(struct view *v, const struct mount_options *options, struct mount_daemon *d,
+	    struct err *err)
+{
+	CLEANUP(freep) char *dir = NULL;
+	struct session s = {.fs.view = v, .options = options};
+	int r;
+
+	/* The daemon changes its folder. */
+	r = mount_canonical(options->dir, &dir, err);
+	if (r < 0)
+		return r;
+	s.dir = dir;
+	r = open_session(&s, err);
+	if (r < 0)
+		return r;
+	/* Signals count from before the mount is there, so that none leaves it behind. */
+	if (pipe2(s.wake, O_CLOEXEC | O_NONBLOCK) < 0) {
+		r = err_sys(err, "pipe");
+	} else {
+		wake_fd = s.wake[1];
+		set_handlers(true);
+		r = mount_and_serve(&s, d, err);
+		set_handlers(false);
+		wake_fd = -1;
+		close(s.wake[0]);
+		close(s.wake[1]);
+	}
+	fuse_session_destroy(s.fuse);
+	return r;
+}

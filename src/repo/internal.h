@@ -1,0 +1,224 @@
+/*
+ * internal.h - what the rooms of repo share.
+ *
+ *	open.c          init, open, refresh, close: the order in which things are read and believed
+ *	ledger_load.c   the ledger's listing and entries become a state
+ *	ledger_fork.c   several entries of one sequence
+ *	pins.c          the highest seen, kept in the state folder
+ *	keys.c          roster key, grants, reseals: what this identity can open
+ *	scan.c, list.c  the snapshots that there are
+ *	snapshot_open.c, cross.c   one snapshot, and what it says about others
+ *	select.c, decide.c, enrol.c, names.c, findings.c
+ *
+ * Locks: `refreshing` is held over the network by whoever changes what is known (one at a time);
+ * `lock` only for moments, to publish or to read it.  The holder of `refreshing` may read what
+ * `lock` protects without it, since nobody else writes.  Order: refreshing, then lock.
+ *
+ * Layer 3.
+ */
+#ifndef REPO_INTERNAL_H
+#define REPO_INTERNAL_H
+
+#include <pthread.h>
+
+#include "tillfs/repo.h"
+
+/* Bounds on what a store may make us remember: far above an honest repository. */
+#define LEDGER_KEYS_MAX   (1u << 20)
+#define SNAPSHOT_KEYS_MAX (1u << 22)
+#define GRANTS_MAX        4096u
+#define FINDINGS_MAX      1000u
+
+/* ---- ledger_load.c, ledger_fork.c ------------------------------------------------------- */
+
+struct ledger_key {
+	uint64_t seq;
+	struct hash id;
+};
+
+/* The ledger's listing: ascending by sequence, then id; no duplicates. */
+struct ledger_keys {
+	struct ledger_key *v;
+	size_t n, cap;
+};
+
+/* What the entries that count add up to. */
+struct ledger_view {
+	struct ledger_state state;
+	struct hash *chain; /* ids of entries 1 … state.head.seq */
+	size_t n_chain, cap_chain;
+	char *broken;       /* NULL, or why later entries are unknown: one is damaged or missing */
+	uint64_t forked_at; /* 0, or the sequence from which on nothing counts */
+};
+
+MUST_CHECK int ledger_list(struct repo *r, struct ledger_keys *ret, struct err *err);
+/* Entries of one sequence only.  @ret: replaced. */
+MUST_CHECK int ledger_list_seq(struct repo *r, uint64_t seq, struct ledger_keys *ret,
+			       struct err *err);
+bool ledger_keys_equal(const struct ledger_keys *a, const struct ledger_keys *b);
+bool ledger_keys_have(const struct ledger_keys *keys, uint64_t seq, const struct hash *id);
+void ledger_keys_fini(struct ledger_keys *keys);
+
+/**
+ * ledger_load - fetch and apply the entries that count.
+ * Damaged or missing entries and forks end the part that counts; both are findings and marked in
+ * @ret.
+ * Return: 0, ERR_AUTH or ERR_CORRUPT for an intact entry that may not stand there,
+ * ERR_UNSUPPORTED, or what the store says.
+ */
+MUST_CHECK int ledger_load(struct repo *r, const struct ledger_keys *keys, struct ledger_view *ret,
+			   struct err *err);
+/* One entry, checked against its key (I-1) but not its signature.  ERR_CORRUPT, ERR_NOENT, … */
+MUST_CHECK int ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry **ret,
+			    struct err *err);
+MUST_CHECK int ledger_view_apply(struct ledger_view *view, const struct ledger_entry *e,
+				 struct err *err);
+/* Marks that nothing behind what was applied is known, and tells it. */
+void ledger_view_break(struct repo *r, struct ledger_view *view, const char *fmt, ...)
+	PRINTF_LIKE(3, 4);
+void ledger_view_init(struct ledger_view *view, const struct repo_config *config);
+void ledger_view_fini(struct ledger_view *view);
+/* Goes on from keys[from], the first of several entries of one sequence. */
+MUST_CHECK int ledger_fork_follow(struct repo *r, const struct ledger_keys *keys, size_t from,
+				  struct ledger_view *view, struct err *err);
+
+/* ---- pins.c ----------------------------------------------------------------------------- */
+
+/* The highest seen. */
+struct pins {
+	struct chain_head ledger;   /* seq 0: nothing */
+	struct chain_head *writers; /* ascending by id */
+	size_t n, cap;
+};
+
+void pins_load(struct repo *r);
+void pins_fini(struct pins *p);
+const struct chain_head *pins_find(const struct pins *p, const struct writer_id *writer);
+/* Raises the pins to what was read and writes them if that changed something. */
+void pins_update(struct repo *r);
+/* Return: 0, or ERR_AUTH (and a finding) when the pinned entry isn't among @keys. */
+MUST_CHECK int pins_check_ledger(struct repo *r, const struct ledger_keys *keys,
+				 const struct ledger_view *view, struct err *err);
+/* A finding when a writer's pinned snapshot isn't there. */
+void pins_check_writer(struct repo *r, const struct ledger_writer *w,
+		       const struct snapshot_name *names, size_t n);
+
+/* ---- keys.c ----------------------------------------------------------------------------- */
+
+/* A key that came in a grant or reseal: of a snapshot's part or of a pack's section. */
+struct held_key {
+	struct hash of;
+	uint32_t ordinal;
+	int64_t until; /* UTC seconds */
+	struct seal_key key;
+};
+
+struct held_keys {
+	struct held_key *v; /* secret memory; ascending by of, ordinal; longest first */
+	size_t n;
+};
+
+/* A grant or reseal as stored. */
+struct grant_object {
+	struct hash id;
+	bool reseal;
+	struct buf bytes;
+};
+struct grant_objects {
+	struct grant_object *v;
+	size_t n, cap;
+};
+
+/* The grants and reseals for this identity that aren't known yet. */
+MUST_CHECK int grants_fetch(struct repo *r, const struct ledger_state *ledger,
+			    struct grant_objects *ret, struct err *err);
+void grants_take(struct repo *r, const struct grant_objects *objects);
+void grant_objects_fini(struct grant_objects *objects);
+/* Says what the identity may read, and finds the roster key.  Return: 0, ERR_DENIED, ERR_AUTH. */
+MUST_CHECK int access_find(struct repo *r, struct err *err);
+bool access_by_pair(struct repo *r); /* whether boxes sealed to the identity itself may be opened */
+MUST_CHECK bool held_part_key(struct repo *r, const struct snapshot_id *id, uint32_t ordinal,
+			      struct seal_key *ret);
+void keys_fini(struct repo *r);
+
+/* ---- scan.c, list.c, names.c, findings.c, cross.c --------------------------------------- */
+
+struct snapshot_names {
+	struct snapshot_name *v;
+	size_t n, cap;
+};
+
+/* Every key under snapshots/, ascending by writer, sequence, id, date, time. */
+MUST_CHECK int snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err);
+/* Drops names under which somebody else's object stands: copies of a snapshot. */
+void snapshots_drop_copies(struct repo *r, struct snapshot_names *names);
+void snapshots_digest(const struct snapshot_names *names, struct hash *ret);
+void snapshot_names_fini(struct snapshot_names *names);
+int snapshot_name_cmp(const void *a, const void *b);
+
+/* Judges the names by the ledger and the pins; publishes list and heads. */
+void list_publish(struct repo *r, const struct snapshot_names *names);
+
+bool snapshot_is_forgotten(const struct ledger_writer *w, const struct snapshot_id *id);
+/* As repo_snapshot_fetch, without the cross-check. */
+MUST_CHECK int snapshot_fetch(struct repo *r, const struct snapshot_name *name,
+			      struct snapshot **ret, struct err *err);
+/* Compares the heads that a verified snapshot saw with what the store shows; only findings. */
+void cross_check(struct repo *r, const struct snapshot *s);
+
+void finding_add(struct repo *r, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void findings_fini(struct repo *r);
+void names_fini(struct repo *r);
+
+/* A text from the store, made fit for a message.  Lives to the end of the full expression. */
+struct safe_text {
+	char s[256];
+};
+struct safe_text safe(const char *text);
+
+/* ---- open.c ------------------------------------------------------------------------------ */
+
+struct writer_label {
+	struct writer_id id;
+	char *name;
+	bool human;
+};
+
+struct repo {
+	struct store *store;              /* borrowed */
+	const struct identity *identity;  /* borrowed; NULL when a writer opened it */
+	const struct writer_file *writer; /* borrowed; NULL when an identity opened it */
+	const struct seal_pair *pair;     /* the identity's or writer's */
+	struct fingerprint self;
+	char *state; /* may be NULL */
+	struct repo_config config;
+	struct seal_key *roster; /* secret memory; set before anybody else sees the repo */
+	bool opened;             /* what follows was filled once; under refreshing */
+
+	pthread_mutex_t refreshing;
+	struct ledger_keys ledger_keys; /* under refreshing: the latest listing */
+	struct pins pins;               /* under refreshing */
+	struct hash list_digest;        /* under refreshing: what the list was made of */
+	bool list_stale;                /* under refreshing: the ledger has changed since */
+	struct hash *known_grants;      /* under refreshing */
+	size_t n_known_grants, cap_known_grants;
+
+	pthread_mutex_t lock;
+	struct ledger_view ledger;        /* protected by lock */
+	struct repo_list *list;           /* protected by lock */
+	struct chain_head *heads;         /* protected by lock; ascending by writer */
+	size_t n_heads;                   /* protected by lock */
+	int64_t pair_until;               /* protected by lock; boxes may be opened before this */
+	struct held_keys parts, sections; /* protected by lock */
+	struct writer_label *labels;      /* protected by lock; later ones win */
+	size_t n_labels, cap_labels;      /* protected by lock */
+	struct repo_finding *findings;    /* protected by lock */
+	size_t n_findings, cap_findings;  /* protected by lock */
+};
+
+/* Replaces what is known of the ledger.  @view is emptied. */
+void repo_publish_ledger(struct repo *r, struct ledger_view *view);
+/* The word for who opened it, for messages: a path. */
+const char *repo_self_path(const struct repo *r);
+
+#endif /* REPO_INTERNAL_H */

@@ -1,0 +1,191 @@
+/*
+ * fetch.c - one ranged read of the store: retries, deadline, checks.
+ *
+ * Layer 3.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "transfer/internal.h"
+
+void
+cond_init_monotonic(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+bool
+wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms)
+{
+	struct timespec at = {
+		.tv_sec = (time_t)(deadline_ms / 1000),
+		.tv_nsec = (long)(deadline_ms % 1000) * 1000000,
+	};
+
+	return pthread_cond_timedwait(cond, lock, &at) != ETIMEDOUT;
+}
+
+struct failure *
+failure_new(const struct err *err)
+{
+	struct failure *f = mem_alloc(sizeof *f);
+
+	f->err = *err;
+	f->retry_ms = time_monotonic_ms() + FAILURE_MS;
+	return f;
+}
+
+int
+failure_tell(const struct failure *f, struct err *err)
+{
+	if (err != NULL)
+		*err = f->err;
+	return f->err.code;
+}
+
+/* What may pass by itself.  A disk's error is tried thrice, a silent network until the deadline. */
+static bool
+worth_retrying(int r, unsigned tries)
+{
+	return r == ERR_UNREACHABLE || (r == ERR_IO && tries < IO_TRIES);
+}
+
+/* Doubling, and half of it random, so that many clients don't come back in step. */
+static uint64_t
+backoff_ms(unsigned tries)
+{
+	uint64_t whole = BACKOFF_FIRST_MS << (tries < 8 ? tries - 1 : 7);
+
+	whole = min_u64(whole, BACKOFF_MAX_MS);
+	return whole / 2 + seal_random_below(whole / 2 + 1);
+}
+
+/* Sleeps, but not longer than the transfer lives.  Return: false when it is ending. */
+static bool
+pause_until(struct transfer *t, uint64_t until_ms)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->stopping && wait_until(&t->stop, &t->lock, until_ms))
+		;
+	stopping = t->stopping;
+	pthread_mutex_unlock(&t->lock);
+	return !stopping;
+}
+
+static void
+count_request(struct transfer *t, uint64_t bytes, bool failed, bool retry)
+{
+	pthread_mutex_lock(&t->lock);
+	t->stats.requests++;
+	t->stats.bytes_fetched += bytes;
+	t->stats.errors += failed;
+	t->stats.retries += retry;
+	pthread_mutex_unlock(&t->lock);
+}
+
+int
+fetch_range(struct transfer *t, const struct remote *m, uint64_t off, uint64_t len,
+	    uint64_t deadline, struct buf *ret, struct err *err)
+{
+	struct pack_key_text key = pack_object_key(&m->source.writer, &m->source.id);
+
+	for (unsigned tries = 1;; tries++) {
+		int r = store_get(t->store, key.s, off, len, ret, err);
+		uint64_t again;
+
+		count_request(t, ret->len, r<0, tries> 1);
+		if (r == 0)
+			return 0;
+		buf_reset(ret);
+		again = time_monotonic_ms() + backoff_ms(tries);
+		if (!worth_retrying(r, tries) || again >= deadline || !pause_until(t, again))
+			return err_add(err, r, "pack %s", hex(&m->source.id.h).s);
+	}
+}
+
+/* Marks the blocks of an answer that are damaged or missing. */
+static uint64_t
+bad_blocks(const struct run *run)
+{
+	const struct remote *m = run->remote;
+	uint64_t bad = 0;
+	size_t at = run->skip;
+
+	for (uint32_t i = 0; i < run->n; i++) {
+		size_t len = block_len(m, run->first + i);
+
+		if (at > run->bytes.len || len > run->bytes.len - at ||
+		    pack_block_check(m->header, run->first + i, slice_of(run->bytes.p + at, len),
+				     NULL) < 0)
+			bad |= UINT64_C(1) << i;
+		at += len;
+	}
+	return bad;
+}
+
+/*
+ * How a run's request treats a header that isn't known: it brings it along when it lies near, or
+ * has a worker fetch it meanwhile.  Return: the object's offset to read from; *@ret_joined when the
+ * header is this request's duty.
+ */
+static uint64_t
+start_of_request(struct transfer *t, const struct run *run, bool *ret_joined)
+{
+	struct remote *m = run->remote;
+	uint32_t near = t->local ? 0 : HEADER_JOIN_BLOCKS;
+	uint64_t body_at = m->source.header_len;
+
+	*ret_joined = false;
+	pthread_mutex_lock(&t->lock);
+	if (run->first <= near && header_claim_locked(m)) {
+		*ret_joined = true;
+	} else if (m->state == HEADER_ABSENT && !t->local) {
+		m->state = HEADER_QUEUED;
+		ahead_push_locked(t, m, 0, 0, true);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return *ret_joined ? 0 : body_at + (uint64_t)run->first * PACK_BLOCK_LEN;
+}
+
+static int
+fetch_checked(struct transfer *t, struct run *run, uint64_t deadline, struct err *err)
+{
+	struct remote *m = run->remote;
+	uint32_t last = run->first + run->n - 1;
+	uint64_t start = m->source.header_len + (uint64_t)run->first * PACK_BLOCK_LEN;
+	uint64_t end = m->source.header_len + (uint64_t)last * PACK_BLOCK_LEN + block_len(m, last);
+	bool joined;
+	uint64_t from = start_of_request(t, run, &joined);
+	int r;
+
+	run->skip = start - from;
+	r = fetch_range(t, m, from, end - from, deadline, &run->bytes, err);
+	if (joined)
+		r = header_publish(t, m, r, buf_slice(&run->bytes), err);
+	if (r < 0)
+		return r;
+	r = header_need(t, m, deadline, err);
+	if (r < 0)
+		return r;
+	run->bad = bad_blocks(run);
+	return 0;
+}
+
+void
+run_fetch(struct transfer *t, struct run *run, uint64_t deadline)
+{
+	struct err err = ERR_INIT;
+	int r = header_failed(t, run->remote, &err);
+
+	/* Without its header no byte of the pack could be checked. */
+	if (r == 0)
+		r = fetch_checked(t, run, deadline, &err);
+	run_finish(t, run, r < 0 ? failure_new(&err) : NULL);
+}

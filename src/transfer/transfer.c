@@ -1,0 +1,174 @@
+/*
+ * transfer.c - the calls: what a read needs, who fetches it, and its copy.
+ *
+ * A read runs in its caller's thread: it takes the runs that are there or in flight, fetches the
+ * others itself, then waits for those of others.
+ *
+ * Layer 3.
+ */
+#include "transfer/internal.h"
+
+/* The runs that hold a read's blocks, in order; some are this caller's to fetch. */
+struct plan {
+	struct run *runs[READ_RUNS_MAX];
+	bool mine[READ_RUNS_MAX];
+	size_t n;
+};
+
+struct transfer *
+transfer_new(struct store *store, const struct transfer_options *options)
+{
+	struct transfer *t = mem_alloc(sizeof *t);
+	uint64_t memory = options->memory ? options->memory : TRANSFER_MEMORY;
+	uint32_t run_max;
+
+	t->store = store;
+	t->local = store_local_path(store) != NULL;
+	t->memory = max_u64(memory, TRANSFER_MEMORY_LOW);
+	if (t->local)
+		t->memory = min_u64(t->memory, TRANSFER_LOCAL_MAX);
+	t->header_memory = t->memory / 4;
+	t->timeout_ms = options->timeout_ms ? options->timeout_ms : TRANSFER_TIMEOUT_MS;
+	run_max = t->local ? RUN_BLOCKS_LOCAL : RUN_BLOCKS_MAX;
+	t->run_blocks = (uint32_t)min_u64(run_max, t->memory / 8 / PACK_BLOCK_LEN);
+	t->max_workers = options->workers ? options->workers : (t->local ? 1 : 4);
+	t->max_workers = (unsigned)min_u64(t->max_workers, AHEAD_WORKERS_MAX);
+
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->work, NULL);
+	cond_init_monotonic(&t->stop);
+	TAILQ_INIT(&t->idle);
+	TAILQ_INIT(&t->list);
+	return t;
+}
+
+void
+transfer_free(struct transfer *t)
+{
+	if (t == NULL)
+		return;
+	ahead_stop(t);
+	runs_free(t);
+	remotes_free(t);
+	pthread_cond_destroy(&t->stop);
+	pthread_cond_destroy(&t->work);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+/* One run for each stretch of blocks nobody has, so that neighbours come in one request. */
+static void
+plan_locked(struct transfer *t, struct remote *m, uint32_t first, uint32_t last, struct plan *plan)
+{
+	uint32_t b = first;
+
+	while (b <= last) {
+		struct run *run = run_find_locked(t, m, b);
+		uint32_t n = 0;
+
+		plan->mine[plan->n] = run == NULL;
+		if (run == NULL) {
+			while (b + n <= last && n < RUN_BLOCKS_MAX && m->runs[b + n] == NULL)
+				n++;
+			run = run_new_locked(t, m, b, n);
+		} else {
+			t->stats.blocks_from_memory++;
+		}
+		plan->runs[plan->n++] = run;
+		b = plan->mine[plan->n - 1] ? b + n : b + 1;
+	}
+	t->stats.blocks_served += last - first + 1;
+}
+
+/* Appends the part of [off, off + len) that lies in one run's blocks. */
+static int
+copy_from_run(const struct run *run, uint64_t *off, uint64_t end, struct buf *ret, struct err *err)
+{
+	while (*off < end && *off / PACK_BLOCK_LEN < run->first + run->n) {
+		uint32_t block = (uint32_t)(*off / PACK_BLOCK_LEN);
+		size_t in = *off % PACK_BLOCK_LEN;
+		struct slice bytes;
+		size_t n;
+		int r = run_block(run, block, &bytes, err);
+
+		if (r < 0)
+			return r;
+		n = min_u64(bytes.len - in, end - *off);
+		buf_append(ret, bytes.p + in, n);
+		*off += n;
+	}
+	return 0;
+}
+
+static int
+carry_out(struct transfer *t, const struct plan *plan, uint64_t off, size_t len, struct buf *ret,
+	  struct err *err)
+{
+	uint64_t deadline = time_monotonic_ms() + t->timeout_ms;
+	uint64_t end = off + len;
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (plan->mine[i])
+			run_fetch(t, plan->runs[i], deadline);
+	}
+	buf_reserve(ret, len);
+	for (size_t i = 0; i < plan->n; i++) {
+		int r = run_wait(t, plan->runs[i], deadline, err);
+
+		if (r == 0)
+			r = copy_from_run(plan->runs[i], &off, end, ret, err);
+		if (r < 0) {
+			buf_reset(ret);
+			return r;
+		}
+	}
+	return 0;
+}
+
+int
+transfer_read(struct transfer *t, const struct pack_source *source, uint64_t off, size_t len,
+	      struct buf *ret, struct err *err)
+{
+	struct plan plan = {.n = 0};
+	struct remote *m;
+	int r;
+
+	buf_reset(ret);
+	r = remote_check(source, err);
+	if (r < 0)
+		return r;
+	if (len > SEGMENT_STORED_MAX || off > source->object_len - source->header_len ||
+	    len > source->object_len - source->header_len - off)
+		return err_set(err, ERR_CORRUPT, "pack %s: a reference leads outside of it",
+			       hex(&source->id.h).s);
+	if (len == 0)
+		return 0;
+
+	pthread_mutex_lock(&t->lock);
+	m = remote_get_locked(t, source);
+	plan_locked(t, m, (uint32_t)(off / PACK_BLOCK_LEN),
+		    (uint32_t)((off + len - 1) / PACK_BLOCK_LEN), &plan);
+	pthread_mutex_unlock(&t->lock);
+
+	r = carry_out(t, &plan, off, len, ret, err);
+
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < plan.n; i++) {
+		uint64_t run_end =
+			(uint64_t)(plan.runs[i]->first + plan.runs[i]->n) * PACK_BLOCK_LEN;
+
+		run_used_locked(t, plan.runs[i], off + len >= run_end);
+		run_put_locked(t, plan.runs[i]);
+	}
+	remote_put_locked(t, m);
+	pthread_mutex_unlock(&t->lock);
+	return r;
+}
+
+void
+transfer_stats_get(struct transfer *t, struct transfer_stats *ret)
+{
+	pthread_mutex_lock(&t->lock);
+	*ret = t->stats;
+	pthread_mutex_unlock(&t->lock);
+}

@@ -1,0 +1,170 @@
+/*
+ * dir.c - directory streams: `.`, `..`, then names in order, each at an offset that stays.
+ */
+#include "private.h"
+
+#define OFF_FIRST 2u /* of the first name; below are `.` and `..` */
+
+/*
+ * Nodes that listings may pin.  Above it they give names only, and what is used comes by lookup.
+ * A node with its name and its place in the table takes about a hundred bytes.
+ */
+#define NODE_COST 100u
+
+struct view_dir {
+	struct view_node *node; /* a reference */
+	struct buf path;        /* below the snapshot's root, with a slash behind; inside only */
+	struct view_listing *listing; /* inside only */
+	struct calendar *calendar;    /* own directories only: a reference */
+};
+
+int
+view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret, struct err *err)
+{
+	struct view_dir *d = mem_alloc(sizeof *d);
+	struct view_merged *m = NULL;
+	int r = 0;
+
+	*ret = NULL;
+	d->node = dir;
+	view_ref(dir, 1);
+	if (view_node_is_inside(dir)) {
+		r = view_merged_get(v, dir, &m, err);
+		if (r == 0)
+			r = view_listing_open(v, m, &d->listing, err);
+		view_merged_put(v, m);
+		view_node_path_below(dir, VIEW_SNAPSHOT, &d->path);
+		if (d->path.len > 0)
+			buf_append_u8(&d->path, '/');
+	} else {
+		d->calendar = view_calendar(v);
+	}
+	if (r < 0) {
+		view_closedir(v, d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void
+view_closedir(struct view *v, struct view_dir *d)
+{
+	if (d == NULL)
+		return;
+	view_listing_close(v, d->listing);
+	calendar_put(d->calendar);
+	buf_fini(&d->path);
+	view_unref(v, d->node, 1);
+	free(d);
+}
+
+/* The inode number of a directory node, without reading anything. */
+static uint64_t
+ino_of_dir(const struct view_node *n)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+
+	if (!view_node_is_inside(n)) {
+		view_node_path(n, &path);
+		return view_ino_own(buf_slice(&path));
+	}
+	view_node_path_below(n, VIEW_SNAPSHOT, &path);
+	return view_ino_inside(&n->snap->name.id, buf_slice(&path), NULL);
+}
+
+/* `.` and `..`. */
+static void
+read_dot(const struct view_dir *d, uint64_t off, struct view_dirent *ret)
+{
+	const struct view_node *n = d->node;
+
+	if (off == 1 && n->parent != NULL)
+		n = n->parent;
+	ret->name = slice_str(off == 0 ? "." : "..");
+	ret->type = ENTRY_DIR;
+	ret->ino = ino_of_dir(n);
+}
+
+static enum entry_type
+type_of_own(enum view_kind kind)
+{
+	switch (kind) {
+	case VIEW_HOST_LINK:
+	case VIEW_LATEST_LINK:
+		return ENTRY_SYMLINK;
+	case VIEW_STATUS:
+	case VIEW_LOG:
+		return ENTRY_FILE;
+	default:
+		return ENTRY_DIR;
+	}
+}
+
+static int
+read_own(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent *ret,
+	 struct view_node **node, struct err *err)
+{
+	struct view_own own;
+
+	if (!view_own_at(d->calendar, d->node, index, &own))
+		return err_set(err, ERR_NOENT, "the directory ends here");
+	ret->name = slice_str(own.name);
+	ret->type = type_of_own(own.kind);
+	ret->ino = view_own_ino(d->node, &own);
+	/* A snapshot's attributes would cost reading it, for each of a date's. */
+	if (node != NULL && own.kind != VIEW_SNAPSHOT) {
+		*node = view_own_node(v, d->node, &own);
+		view_own_attr(v, *node, &ret->attr);
+	}
+	return 0;
+}
+
+static bool
+may_pin(struct view *v)
+{
+	return atomic_load(&v->nodes.n) < v->options.memory / 8 / NODE_COST;
+}
+
+static int
+read_inside(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent *ret,
+	    struct view_node **node, struct err *err)
+{
+	const struct view_snap *snap = view_listing_dir(d->listing)->snap;
+	size_t dir_len = d->path.len;
+	struct view_listed e;
+	int r;
+
+	r = view_listing_at(d->listing, index, &e, err);
+	if (r < 0)
+		return r;
+	ret->name = e.main->entry.name;
+	ret->type = e.main->entry.type;
+
+	buf_append(&d->path, ret->name.p, ret->name.len);
+	if (node == NULL || !may_pin(v) ||
+	    !view_attr_listed(snap, &e, buf_slice(&d->path), &ret->attr))
+		ret->ino = view_ino_inside(&snap->name.id, buf_slice(&d->path), &e.main->entry);
+	else
+		*node = view_node_get(v, d->node, VIEW_INSIDE, ret->name, d->node->snap, e.trees);
+	if (node != NULL && *node != NULL)
+		ret->ino = ret->attr.ino;
+	d->path.len = dir_len;
+	return 0;
+}
+
+int
+view_readdir(struct view *v, struct view_dir *d, uint64_t off, struct view_dirent *ret,
+	     struct view_node **node, struct err *err)
+{
+	*ret = (struct view_dirent){.next_off = off + 1};
+	if (node != NULL)
+		*node = NULL;
+	if (off < OFF_FIRST) {
+		read_dot(d, off, ret);
+		return 0;
+	}
+	if (d->listing != NULL)
+		return read_inside(v, d, off - OFF_FIRST, ret, node, err);
+	return read_own(v, d, off - OFF_FIRST, ret, node, err);
+}

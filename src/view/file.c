@@ -1,0 +1,90 @@
+/*
+ * file.c - open files: those of snapshots, and the mount's own texts as they were when opened.
+ */
+#include "private.h"
+
+struct view_file {
+	struct view_merged *merged; /* a reference: keeps the snapshot open; NULL for own texts */
+	struct tree_file *file;     /* inside a snapshot */
+	struct buf text;            /* own */
+};
+
+static int
+open_inside(struct view *v, struct view_node *n, struct view_file *f, struct err *err)
+{
+	int r = view_merged_get(v, n, &f->merged, err);
+
+	if (r < 0)
+		return r;
+	if (view_merged_main(f->merged)->entry.type != ENTRY_FILE)
+		return err_set(err, ERR_INVALID, "not a regular file");
+	return tree_file_open(view_merged_main(f->merged), &f->file, err);
+}
+
+int
+view_open(struct view *v, struct view_node *n, struct view_file **ret, struct err *err)
+{
+	struct view_file *f = mem_alloc(sizeof *f);
+	int r = 0;
+
+	*ret = NULL;
+	if (view_node_is_inside(n))
+		r = open_inside(v, n, f, err);
+	else if (n->kind == VIEW_STATUS)
+		view_status_text(v, &f->text);
+	else if (n->kind == VIEW_LOG)
+		log_snapshot(&f->text);
+	else
+		r = err_set(err, ERR_INVALID, "not a regular file");
+	if (r < 0) {
+		view_close(v, f);
+		return r;
+	}
+	*ret = f;
+	return 0;
+}
+
+void
+view_close(struct view *v, struct view_file *f)
+{
+	if (f == NULL)
+		return;
+	tree_file_close(f->file);
+	view_merged_put(v, f->merged);
+	buf_fini(&f->text);
+	free(f);
+}
+
+bool
+view_file_immutable(const struct view_file *f)
+{
+	return f->file != NULL;
+}
+
+int
+view_read(struct view *v, struct view_file *f, uint64_t off, void *p, size_t len, size_t *ret_len,
+	  struct err *err)
+{
+	(void)v;
+	*ret_len = 0;
+	if (f->file != NULL)
+		return tree_file_read(f->file, off, p, len, ret_len, err);
+	if (off < f->text.len) {
+		*ret_len = min_u64(len, f->text.len - off);
+		memcpy(p, f->text.p + off, *ret_len);
+	}
+	return 0;
+}
+
+int
+view_seek(struct view *v, struct view_file *f, uint64_t off, bool hole, uint64_t *ret,
+	  struct err *err)
+{
+	(void)v;
+	if (f->file != NULL)
+		return tree_file_seek(f->file, off, hole, ret, err);
+	if (off >= f->text.len)
+		return err_set(err, ERR_NOENT, "past the end");
+	*ret = hole ? f->text.len : off;
+	return 0;
+}

@@ -1,0 +1,160 @@
+/*
+ * view.c - the view as a whole, and which half of it a call is for: the mount's own directories or
+ * the inside of a snapshot.
+ */
+#include "private.h"
+
+#define MEMORY_DEFAULT (64u * MIB)
+
+int
+view_new(struct repo *repo, const struct view_options *options, struct view **ret, struct err *err)
+{
+	struct view *v = mem_alloc(sizeof *v);
+	struct transfer_options transfer = {0};
+
+	(void)err;
+	v->repo = repo;
+	v->options = *options;
+	if (v->options.memory == 0)
+		v->options.memory = MEMORY_DEFAULT;
+	v->since = v->refreshed = time_now();
+
+	/* A half for plaintext, a quarter for blocks; the rest is nodes and what is being read. */
+	transfer.memory = v->options.memory / 4;
+	transfer.timeout_ms = v->options.timeout_ms;
+	v->transfer = transfer_new(repo_store(repo), &transfer);
+	v->reader = reader_new(repo, v->transfer, v->options.memory / 2);
+
+	pthread_mutex_init(&v->lock, NULL);
+	view_nodes_init(&v->nodes);
+	view_snaps_init(&v->snaps);
+	view_merged_cache_init(&v->merged);
+	v->calendar = calendar_new(repo_list_get(repo));
+
+	v->root = view_node_get(v, NULL, VIEW_ROOT, slice_str(""), NULL, 0);
+	v->by_date = view_node_get(v, v->root, VIEW_BY_DATE, slice_str("by-date"), NULL, 0);
+	v->by_host = view_node_get(v, v->root, VIEW_BY_HOST, slice_str("by-host"), NULL, 0);
+	v->latest = view_node_get(v, v->root, VIEW_LATEST, slice_str("latest"), NULL, 0);
+	*ret = v;
+	return 0;
+}
+
+void
+view_free(struct view *v)
+{
+	if (v == NULL)
+		return;
+	view_merged_cache_fini(v, &v->merged);
+	view_nodes_fini(v, &v->nodes);
+	view_snaps_fini(&v->snaps);
+	calendar_put(v->calendar);
+	reader_free(v->reader);
+	transfer_free(v->transfer);
+	free(v->refresh_error);
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+struct view_node *
+view_root(struct view *v)
+{
+	return v->root;
+}
+
+bool
+view_node_immutable(const struct view_node *n)
+{
+	return view_node_is_inside(n);
+}
+
+/* The attributes of an entry whose node is known. */
+static int
+attr_of(struct view *v, const struct view_node *n, struct view_merged *m, struct view_attr *ret,
+	struct err *err)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+
+	view_node_path_below(n, VIEW_SNAPSHOT, &path);
+	return view_attr_inside(v, m, buf_slice(&path), ret, err);
+}
+
+static int
+lookup_inside(struct view *v, struct view_node *dir, struct slice name, struct view_node **ret,
+	      struct view_attr *ret_attr, struct err *err)
+{
+	struct view_merged *parent, *child;
+	struct view_node *n;
+	int r;
+
+	r = view_merged_get(v, dir, &parent, err);
+	if (r < 0)
+		return r;
+	r = view_merged_child(v, parent, name, &child, err);
+	view_merged_put(v, parent);
+	if (r < 0)
+		return r;
+
+	n = view_node_get(v, dir, VIEW_INSIDE, name, dir->snap, view_merged_trees(child));
+	r = attr_of(v, n, child, ret_attr, err);
+	view_merged_put(v, child);
+	if (r < 0) {
+		view_unref(v, n, 1);
+		return r;
+	}
+	*ret = n;
+	return 0;
+}
+
+int
+view_lookup(struct view *v, struct view_node *dir, struct slice name, struct view_node **ret,
+	    struct view_attr *ret_attr, struct err *err)
+{
+	*ret = NULL;
+	if (name.len == 0 || name.len > ENTRY_NAME_MAX)
+		return err_set(err, ERR_INVALID, "a name of %zu bytes", name.len);
+	if (view_node_is_inside(dir))
+		return lookup_inside(v, dir, name, ret, ret_attr, err);
+	return view_own_lookup(v, dir, name, ret, ret_attr, err);
+}
+
+int
+view_getattr(struct view *v, struct view_node *n, struct view_attr *ret, struct err *err)
+{
+	struct view_merged *m;
+	int r;
+
+	if (!view_node_is_inside(n)) {
+		view_own_attr(v, n, ret);
+		return 0;
+	}
+	r = view_merged_get(v, n, &m, err);
+	if (r < 0)
+		return r;
+	r = attr_of(v, n, m, ret, err);
+	view_merged_put(v, m);
+	return r;
+}
+
+int
+view_readlink(struct view *v, struct view_node *n, struct buf *ret, struct err *err)
+{
+	struct view_merged *m;
+	const struct entry *e;
+	int r;
+
+	buf_reset(ret);
+	if (n->kind == VIEW_HOST_LINK || n->kind == VIEW_LATEST_LINK)
+		return view_own_readlink(v, n, ret, err);
+	if (n->kind != VIEW_INSIDE)
+		return err_set(err, ERR_INVALID, "not a symbolic link");
+	r = view_merged_get(v, n, &m, err);
+	if (r < 0)
+		return r;
+	e = &view_merged_main(m)->entry;
+	if (e->type == ENTRY_SYMLINK)
+		buf_append(ret, e->target.p, e->target.len);
+	else
+		r = err_set(err, ERR_INVALID, "not a symbolic link");
+	view_merged_put(v, m);
+	return r;
+}
