@@ -1,6 +1,5 @@
 /*
- * config.h - INI files: the configuration, and the text form of key files.  The one module that
- * includes inih.
+ * config.h - INI files: the configuration, and the text form of key files.
  *
  * An INI file becomes a list of (section, key, value, line) in file order; what keys mean is the
  * business of who asks.  Unknown keys are errors of those, so that a typing error is not silence.

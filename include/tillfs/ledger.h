@@ -1,8 +1,8 @@
 /*
  * ledger.h - what admins decided: config, ledger entries, and the state they add up to.
  *
- * Layer 2: uses seal, cbor, pack (recipients), snapshot (chain heads).  Format: docs/format.md
- * sections 4 and 7.
+ * Layer 2: uses seal, cbor, object, pack (recipients), snapshot (chain heads).  Format:
+ * docs/format.md sections 4 and 7.
  */
 #ifndef TILLFS_LEDGER_H
 #define TILLFS_LEDGER_H
@@ -18,6 +18,8 @@
 #define WRITER_NAME_MAX      64u
 #define ROSTER_MAX           4096u /* of one roster message's plaintext */
 #define GRANT_ID_LEN         16u
+#define LEDGER_ADMINS_MAX    128u /* at one time: sections have PACK_KEYS_MAX recipients at most */
+#define LEDGER_SEQ_MAX       UINT64_C(9999999999999999) /* what sixteen digits can say */
 
 /* ---- config */
 
@@ -51,6 +53,31 @@ void roster_seal(const struct seal_key *roster, struct slice plain, struct buf *
 /* Return: 0 or ERR_AUTH. */
 MUST_CHECK int roster_open(const struct seal_key *roster, struct slice sealed, struct buf *ret,
 			   struct err *err);
+
+/* What a standing grant covers: the plaintext of its roster message. */
+struct grant_terms {
+	struct slice case_ref;
+	struct slice *classes; /* names; none: all */
+	size_t n_classes;
+	struct writer_id *writers; /* none: all */
+	size_t n_writers;
+};
+void grant_terms_put(struct buf *b, const struct grant_terms *t);
+/* @plain: borrowed; must outlive @ret (grant_terms_fini).  Return: 0 or ERR_CORRUPT. */
+MUST_CHECK int grant_terms_parse(struct slice plain, struct grant_terms *ret, struct err *err);
+void grant_terms_fini(struct grant_terms *t);
+
+/* What a legal hold covers. */
+struct hold_terms {
+	struct slice case_ref;
+	struct writer_id *writers; /* none: all */
+	size_t n_writers;
+	struct date from, until; /* business dates, both included */
+};
+void hold_terms_put(struct buf *b, const struct hold_terms *t);
+/* As grant_terms_parse. */
+MUST_CHECK int hold_terms_parse(struct slice plain, struct hold_terms *ret, struct err *err);
+void hold_terms_fini(struct hold_terms *t);
 
 /* ---- entries */
 
@@ -145,9 +172,11 @@ struct ledger_writer {
 	struct buf name_sealed;
 	int64_t since;
 	bool revoked;
-	uint64_t last_seq;                          /* when revoked: later snapshots are refused */
-	struct hash *forgotten, *retired, *damaged; /* sorted sets */
-	size_t n_forgotten, n_retired, n_damaged;
+	uint64_t last_seq;          /* when revoked: later snapshots are refused; 0: all are */
+	struct snapshot_id last_id; /* when revoked and last_seq > 0: the last one accepted */
+	struct hash *forgotten, *retired, *deleted, *damaged; /* sorted sets */
+	size_t n_forgotten, n_retired, n_deleted, n_damaged;
+	int64_t *retired_at; /* retired_at[i]: when retired[i] was retired */
 };
 
 struct ledger_grant {
@@ -182,6 +211,8 @@ struct ledger_state {
 	size_t n_grants, cap_grants;
 	struct ledger_hold *holds;
 	size_t n_holds, cap_holds;
+	struct hash *merged; /* sorted set: heads of forks that an admin has settled */
+	size_t n_merged;
 };
 
 void ledger_state_init(struct ledger_state *s, const struct repo_config *config);
@@ -193,6 +224,7 @@ void ledger_state_fini(struct ledger_state *s);
  * a bad signature.
  */
 MUST_CHECK int ledger_apply(struct ledger_state *s, const struct ledger_entry *e, struct err *err);
+/* Appends the state's lists as CBOR: what a summary's id is the hash of (format.md section 7.1). */
 void ledger_state_encode(const struct ledger_state *s, struct buf *ret);
 
 const struct ledger_writer *ledger_find_writer(const struct ledger_state *s,
@@ -200,13 +232,17 @@ const struct ledger_writer *ledger_find_writer(const struct ledger_state *s,
 /* The signing key for a writer's snapshot @seq, or NULL when it isn't accepted (unknown or
  * revoked). */
 const struct seal_sign_pk *ledger_writer_key_at(const struct ledger_writer *w, uint64_t seq);
+/* Whether a new snapshot may refer to a pack: it is neither retired nor deleted nor damaged. */
+bool ledger_pack_usable(const struct ledger_writer *w, const struct pack_id *id);
 bool ledger_is_admin(const struct ledger_state *s, const struct fingerprint *f);
 /* Whom to seal to.  @ret: in fingerprint order; owned by the caller (free). */
 void ledger_admin_recipients(const struct ledger_state *s, struct recipient **ret, size_t *ret_n);
 /**
  * ledger_class_recipients - the admins, and the standing auditors of a class of a writer at @now.
  * @auditors: may be NULL; else receives the auditors alone, for the hash key; owned by the caller
- * Return: 0, or ERR_AUTH when a grant's terms can't be read with @roster.
+ * A person who is both stands once in @ret.
+ * Return: 0, ERR_AUTH or ERR_CORRUPT when a grant's terms can't be read with @roster, ERR_INVALID
+ * when they are more than PACK_KEYS_MAX.
  */
 MUST_CHECK int ledger_class_recipients(const struct ledger_state *s, const struct seal_key *roster,
 				       const struct writer_id *writer, const char *class_name,

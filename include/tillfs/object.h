@@ -1,8 +1,9 @@
 /*
  * object.h - the envelope of signed objects: magic, CBOR, signature.
  *
- * Config, ledger entries, snapshots, grants and reseals stand in it; what their CBOR means is theirs.
- * Here is also what their decoders share: bounds on versions and times, and boxes that hold a key.
+ * Config, ledger entries, snapshots, grants and reseals stand in it; what their CBOR means is
+ * theirs. Here is also what their decoders share: bounds on versions and times, and boxes that hold
+ * a key.
  *
  * Layer 2: uses seal, cbor.  Format: docs/format.md section 1, "Signed object".
  */
@@ -39,6 +40,10 @@ struct object {
 void object_begin(const struct object_kind *kind, struct buf *ret); /* @ret: replaced */
 void object_sign(const struct object_kind *kind, const struct seal_pair *author, struct buf *b,
 		 struct hash *ret_id);
+
+/* Appends text that came from outside.  What isn't UTF-8, or holds a NUL, would make the object
+ * unreadable, so it is escaped as in messages. */
+void object_put_text(struct buf *b, struct slice text);
 
 /* ---- reading */
 

@@ -5,13 +5,14 @@
  * object), parsing a header, checking blocks, opening a segment.  Getting bytes is transfer's
  * business, deciding what goes into a segment backup's.
  *
- * Layer 2: uses seal, codec, cbor.  Format: docs/format.md section 5.
+ * Layer 2: uses seal, codec, cbor, object.  Format: docs/format.md section 5.
  */
 #ifndef TILLFS_PACK_H
 #define TILLFS_PACK_H
 
 #include "tillfs/base.h"
 #include "tillfs/codec.h"
+#include "tillfs/object.h"
 #include "tillfs/seal.h"
 
 #define PACK_BLOCK_LEN     (128u * KIB)
@@ -22,6 +23,7 @@
 #define SEGMENT_PLAIN_MAX  (512u * KIB)
 #define SEGMENT_STORED_MAX (SEGMENT_PLAIN_MAX + 1u + SEAL_TAG_LEN)
 #define CLASS_NAME_MAX     32u
+#define PACK_BOX_STRIDE    (KEY_BOX_LEN + 2u) /* a box behind the CBOR head of its byte string */
 
 enum pack_area { PACK_DATA = 1, PACK_TREE = 2 }; /* also the purpose byte of segment keys */
 
@@ -104,8 +106,6 @@ uint64_t pack_builder_body_len(const struct pack_builder *b); /* without padding
  * pack_builder_finish - lay out the areas, pad, hash, and forget the section keys.
  * @object:     replaced by the whole stored object
  * @places:     array of one place a section, in ordinal order; owned by the caller (free)
- * @section_keys: may be NULL; else receives a secret_new array of the keys, for the admins' own use
- * in tests; owned by the caller
  *
  * The builder is empty afterwards and may be used for the next pack.
  * Cost: one pass of BLAKE2b over the body.
@@ -117,7 +117,7 @@ void pack_builder_finish(struct pack_builder *b, struct buf *object, struct pack
 
 struct pack_section {
 	struct hash key_hash;
-	const uint8_t *boxes; /* n_boxes sealed keys of SEAL_KEY_LEN + SEAL_BOX_LEN bytes each */
+	const uint8_t *boxes; /* n_boxes sealed keys, PACK_BOX_STRIDE bytes apart */
 	uint32_t n_boxes;
 };
 

@@ -14,6 +14,8 @@
 #define SNAPSHOT_OBJECT_MAX  (64u * MIB)
 #define SNAPSHOT_PART_MAX    (64u * MIB)
 #define SNAPSHOT_CLASSES_MAX PACK_SECTIONS_MAX
+#define SNAPSHOT_SEQ_MAX     UINT64_C(9999999999) /* what ten digits can say */
+#define SNAPSHOT_LIST_MAX    (1u << 20)           /* items of one list of the admin part */
 
 /* What a snapshot's key says (I-1); known from a listing alone. */
 struct snapshot_name {
@@ -93,6 +95,7 @@ struct snapshot_class {
 	struct pack_table root_packs; /* for the root entry's references */
 	struct entry root;            /* its slices borrow from bytes */
 	struct snapshot_counts counts;
+	bool no_xattrs;           /* no entry has extended attributes; a mount needn't look for any */
 	struct pack_place *packs; /* ascending by id */
 	size_t n_packs;
 	struct buf bytes;

@@ -39,8 +39,12 @@ struct pack_table {
 
 void pack_table_init(struct pack_table *t, const struct pack_id *holder); /* NULL: no holder */
 void pack_table_fini(struct pack_table *t);
-/* The number of a pack, added when new.  The holder is number 0. */
+/* The number of a pack, added when new.  The holder is number 0.  Cost: O(n), latest first. */
 uint32_t pack_table_number(struct pack_table *t, const struct pack_id *id);
+/* The ids 1 … n - 1 as one byte string, as in nodes and before a snapshot's root entry. */
+void pack_table_put(struct buf *b, const struct pack_table *t);
+/* @holder: NULL: none.  @ret: owned by the caller (pack_table_fini), also on failure. */
+void pack_table_get(struct cbor_rd *rd, const struct pack_id *holder, struct pack_table *ret);
 
 /* Where a segment lies: absolute. */
 struct segment_ref {
@@ -88,7 +92,7 @@ struct stream_node {
 	enum node_kind kind;
 	uint32_t height;           /* inner only */
 	struct leaf leaf;          /* leaf only */
-	struct node_ref *children; /* inner only; seg.stored_len == 0: a hole */
+	struct node_ref *children; /* inner only; len == 0 and seg.stored_len == 0: a hole */
 	uint32_t n_children;
 };
 
@@ -101,6 +105,7 @@ void content_put(struct buf *b, const struct content *c); /* not for CONTENT_EMP
 /* [pack table, kind, payload]; @payload is CBOR already, made with numbers of @packs. */
 void node_put(struct buf *b, const struct pack_table *packs, enum node_kind kind,
 	      struct slice payload);
+/* [height, children]; a child with len == 0 is a hole. */
 void stream_inner_put(struct buf *b, uint32_t height, const struct node_ref *children, uint32_t n);
 
 /* ---- decoding */
@@ -110,6 +115,7 @@ struct node_origin {
 	bool inline_root; /* stands in a snapshot: neither exists */
 	struct pack_id pack;
 	struct segment_ref seg; /* with pack == 0 */
+	uint32_t off;           /* of the node in the segment's plaintext: it refers backwards */
 };
 
 /*

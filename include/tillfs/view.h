@@ -97,8 +97,10 @@ MUST_CHECK int view_seek(struct view *v, struct view_file *f, uint64_t off, bool
 			 uint64_t *ret, struct err *err);
 
 /* Extended attributes: those backed up, and the virtual user.tillfs.* that listings omit. */
+/* Return: 0, ERR_NOENT, ERR_UNSUPPORTED where there are none of that kind, or what reading gives.
+ */
 MUST_CHECK int view_getxattr(struct view *v, struct view_node *n, struct slice name,
-			     struct buf *ret, struct err *err); /* ERR_NOENT: ENODATA */
+			     struct buf *ret, struct err *err);
 MUST_CHECK int view_listxattr(struct view *v, struct view_node *n, struct buf *ret,
 			      struct err *err);
 

@@ -18,6 +18,7 @@ on_segment(struct run *run, struct event *e)
 static void
 count(struct lane *lane, const struct entry *e)
 {
+	lane->has_xattrs |= e->n_xattrs > 0;
 	if (e->type == ENTRY_FILE) {
 		lane->counts.files++;
 		lane->counts.bytes += e->size;

@@ -49,15 +49,6 @@ compare_held(const void *a, const void *b)
 }
 
 static bool
-contains(const struct hash *v, size_t n, const struct hash *h)
-{
-	for (size_t i = 0; i < n; i++)
-		if (hash_equal(&v[i], h))
-			return true;
-	return false;
-}
-
-static bool
 is_held(void *arg, const struct pack_id *id, uint64_t object_len)
 {
 	const struct held *h = arg;
@@ -65,9 +56,7 @@ is_held(void *arg, const struct pack_id *id, uint64_t object_len)
 	const struct held_pack *p =
 		h->n == 0 ? NULL : bsearch(&key, h->v, h->n, sizeof key, compare_held);
 
-	return p != NULL && p->size == object_len &&
-	       !contains(h->writer->retired, h->writer->n_retired, &id->h) &&
-	       !contains(h->writer->damaged, h->writer->n_damaged, &id->h);
+	return p != NULL && p->size == object_len && ledger_pack_usable(h->writer, id);
 }
 
 static int

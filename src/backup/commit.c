@@ -46,7 +46,9 @@ class_packs(struct run *run, struct lane *lane, struct snapshot_class *c, struct
 static int
 class_part(struct run *run, struct lane *lane, struct buf *ret, struct err *err)
 {
-	struct snapshot_class c = {.counts = lane->counts, .root = lane->root->entry};
+	struct snapshot_class c = {.counts = lane->counts,
+				   .no_xattrs = !lane->has_xattrs,
+				   .root = lane->root->entry};
 	CLEANUP(buf_fini) struct buf node = BUF_INIT;
 	int r;
 
@@ -189,15 +191,6 @@ find_previous(struct run *run, struct snapshot_clear *clear)
 	}
 }
 
-static bool
-contains(const struct hash *v, size_t n, const struct hash *h)
-{
-	for (size_t i = 0; i < n; i++)
-		if (hash_equal(&v[i], h))
-			return true;
-	return false;
-}
-
 /* Packs may have been retired while we worked. */
 static int
 still_welcome(struct run *run, struct err *err)
@@ -210,15 +203,14 @@ still_welcome(struct run *run, struct err *err)
 		return err_set(err, ERR_DENIED, "this writer is no longer enrolled");
 	for (unsigned i = 0; i < run->n_lanes; i++)
 		for (size_t k = 0; k < run->lanes[i]->reach.n; k++) {
-			const struct hash *id = &packs->ids[run->lanes[i]->reach.v[k]].h;
+			const struct pack_id *id = &packs->ids[run->lanes[i]->reach.v[k]];
 
-			if (!contains(w->retired, w->n_retired, id) &&
-			    !contains(w->damaged, w->n_damaged, id))
+			if (ledger_pack_usable(w, id))
 				continue;
 			run->stale = true;
 			return err_set(err, ERR_BUSY,
 				       "pack %s was retired while this backup ran; run it again",
-				       hex_short(id).s);
+				       hex_short(&id->h).s);
 		}
 	return 0;
 }

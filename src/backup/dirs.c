@@ -323,6 +323,7 @@ dir_end(struct run *run, struct lane *lane, struct event *e, struct err *err)
 	item->entry.n_subdirs = d->n_subdirs;
 	item->entry.n_bare_subdirs = d->n_bare;
 	lane->counts.dirs += !item->entry.bare;
+	lane->has_xattrs |= item->entry.n_xattrs > 0;
 	finish_record(lane, d, e);
 	if (lane->n_dirs == 1 && d->leaves.n == 0 && d->n > 0 && d->logical.len <= ROOT_INLINE_MAX)
 		keep_inline(lane, d);

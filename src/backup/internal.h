@@ -279,6 +279,7 @@ struct lane {
 	size_t n_dirs, cap_dirs;
 	struct record *records; /* finished, waiting for the pack */
 	struct snapshot_counts counts;
+	bool has_xattrs;   /* any entry */
 	struct item *root; /* the root directory's, at the end */
 	bool has_root_node;
 	struct node root_node;

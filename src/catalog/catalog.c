@@ -457,8 +457,8 @@ catalog_commit(struct catalog *c, struct err *err)
 void
 catalog_abort(struct catalog *c)
 {
-	(void)db_exec(c->db, "ROLLBACK",
-		      NULL); /* nothing else can be done about a failed rollback */
+	if (db_exec(c->db, "ROLLBACK", NULL) < 0)
+		log_write(LOG_WARN, "the catalog's transaction could not be rolled back");
 }
 
 int

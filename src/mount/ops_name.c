@@ -138,7 +138,7 @@ op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount_fs *fs = mount_fs_of(req);
 	struct stat st;
-	double timeout;
+	double timeout = 0;
 	int error = get_attr(fs, mount_node_of(fs, ino), &st, &timeout);
 
 	(void)fi;

@@ -14,6 +14,8 @@ get_xattr(struct mount_fs *fs, struct view_node *n, const char *name, struct buf
 
 	if (r == ERR_NOENT)
 		return ENODATA;
+	if (r == ERR_UNSUPPORTED)
+		return EOPNOTSUPP;
 	return r < 0 ? mount_failed(n, NULL, "read attributes of", r, &err) : 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * private.h - what the files of the mount share.
  *
- *	serve.c       a session from mounting to unmounting
+ *	serve.c       a session, from mounting to unmounting
+ *	loop.c        the threads that serve
  *	options.c     -o
  *	ops_*.c       one handler a kernel request: call the view, reply once
  *	errno.c       what a process sees of an error, and what the log says
@@ -87,6 +88,20 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* ---- the threads that serve */
+
+#define MOUNT_WAKE_SIGNAL   SIGUSR1
+#define MOUNT_WAKE_STOP     'S' /* a signal asked for the end */
+#define MOUNT_WAKE_LOOP_END 'E' /* no thread serves any more */
+
+struct mount_loop;
+/* @wake_fd: gets a MOUNT_WAKE_LOOP_END; MOUNT_WAKE_SIGNAL must have a handler. */
+MUST_CHECK int mount_loop_start(struct fuse_session *fuse, int wake_fd, struct mount_loop **ret,
+				struct err *err);
+void mount_loop_stop(struct mount_loop *loop); /* returns when no request is being served */
+/* Waits for the threads and frees.  Return: 0, or the negative errno that ended it. */
+int mount_loop_join(struct mount_loop *loop);
 
 /* Buffers that live as long as their thread.  @len: at most MOUNT_BUFFER_MAX. */
 #define MOUNT_BUFFER_MAX (16u * MIB)

@@ -1,9 +1,9 @@
 /*
  * serve.c - a session, from mounting to unmounting.
  *
- * libfuse's loop runs in a thread of its own.  The thread that called waits for a signal, for the
- * loop's end, and for the time of the next refresh; what it tells the kernel to forget can so never
- * wait for a request that this very thread should answer.
+ * Other threads answer requests (loop.c).  The thread that called waits for a signal, for the
+ * loop's end, and for the time of the next refresh; so what it tells the kernel to forget never
+ * waits for a request that this very thread should answer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,20 +17,14 @@
 
 #include "private.h"
 
-#define THREADS       16u /* most of them wait for the store when it is far away */
-#define BACKGROUND    64u /* readahead requests that the kernel keeps under way */
-#define STOP_RETRY_MS 20
-#define WAKE_SIGNAL   SIGUSR1
-#define WAKE_STOP     'S' /* a signal asked for the end */
-#define WAKE_LOOP_END 'E'
+#define BACKGROUND 64u /* readahead requests that the kernel keeps under way */
 
 struct session {
 	struct mount_fs fs;
 	struct fuse_session *fuse;
 	const struct mount_options *options;
 	const char *dir; /* absolute */
-	pthread_t loop;
-	int loop_result;
+	struct mount_loop *loop;
 	int wake[2];
 };
 
@@ -143,7 +137,7 @@ static void
 on_stop(int signal)
 {
 	int saved = errno;
-	char byte = WAKE_STOP;
+	char byte = MOUNT_WAKE_STOP;
 
 	(void)signal;
 	(void)!write(wake_fd, &byte, 1);
@@ -173,25 +167,10 @@ set_handlers(bool on)
 	for (size_t i = 0; i < ARRAY_LEN(stopping); i++)
 		set_handler(stopping[i], on ? on_stop : SIG_DFL);
 	set_handler(SIGPIPE, SIG_IGN);
-	set_handler(WAKE_SIGNAL, on_wake);
+	set_handler(MOUNT_WAKE_SIGNAL, on_wake);
 }
 
 /* ---- the loop -------------------------------------------------------------------------- */
-
-static void *
-run_loop(void *arg)
-{
-	struct session *s = arg;
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	char byte = WAKE_LOOP_END;
-
-	fuse_loop_cfg_set_max_threads(config, THREADS);
-	fuse_loop_cfg_set_idle_threads(config, THREADS);
-	s->loop_result = fuse_session_loop_mt(s->fuse, config);
-	fuse_loop_cfg_destroy(config);
-	(void)!write(s->wake[1], &byte, 1);
-	return NULL;
-}
 
 /* A refresh found something: the kernel may hold the name, or its absence, and the listing. */
 static void
@@ -217,16 +196,6 @@ wait_wake(struct session *s, int timeout_ms)
 	return 0;
 }
 
-/* Ends the loop.  It sleeps in a wait that a signal ends, unless that comes just before. */
-static void
-stop_loop(struct session *s)
-{
-	fuse_session_exit(s->fuse);
-	do
-		pthread_kill(s->loop, WAKE_SIGNAL);
-	while (wait_wake(s, STOP_RETRY_MS) != WAKE_LOOP_END);
-}
-
 static void
 attend(struct session *s)
 {
@@ -242,10 +211,10 @@ attend(struct session *s)
 			timeout_ms =
 				(int)min_u64(next_ms > now_ms ? next_ms - now_ms : 0, INT32_MAX);
 		byte = wait_wake(s, timeout_ms);
-		if (byte == WAKE_LOOP_END)
+		if (byte == MOUNT_WAKE_LOOP_END)
 			return;
-		if (byte == WAKE_STOP) {
-			stop_loop(s);
+		if (byte == MOUNT_WAKE_STOP) {
+			mount_loop_stop(s->loop);
 			return;
 		}
 		if (interval_ms == 0 || time_monotonic_ms() < next_ms)
@@ -260,17 +229,16 @@ attend(struct session *s)
 static int
 serve(struct session *s, struct mount_daemon *d, struct err *err)
 {
-	errno = pthread_create(&s->loop, NULL, run_loop, s);
-	if (errno != 0)
-		return err_sys(err, "starting a thread");
+	int r;
+
+	r = mount_loop_start(s->fuse, s->wake[1], &s->loop, err);
+	if (r < 0)
+		return r;
 	log_write(LOG_INFO, "%s mounted on %s", s->options->source, s->dir);
 	mount_daemon_report(d, NULL);
 	attend(s);
-	pthread_join(s->loop, NULL);
-	/* A positive result is a signal's number; 0 is what being unmounted gives. */
-	if (s->loop_result >= 0)
-		return 0;
-	return err_set(err, ERR_IO, "serving %s: %s", s->dir, strerror(-s->loop_result));
+	r = mount_loop_join(s->loop);
+	return r < 0 ? err_set(err, ERR_IO, "serving %s: %s", s->dir, strerror(-r)) : 0;
 }
 
 static int

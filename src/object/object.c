@@ -25,6 +25,20 @@ object_sign(const struct object_kind *kind, const struct seal_pair *author, stru
 	seal_hash(b->p, b->len, ret_id);
 }
 
+void
+object_put_text(struct buf *b, struct slice text)
+{
+	CLEANUP(buf_wipe) struct buf safe = BUF_INIT;
+	bool as_is = text.len == 0 || (utf8_valid(text) && memchr(text.p, 0, text.len) == NULL);
+
+	buf_reserve(&safe, text.len + 1);
+	if (as_is)
+		buf_append(&safe, text.p, text.len);
+	else
+		text_append_safe(&safe, text);
+	cbor_put_text(b, buf_cstr(&safe));
+}
+
 int
 object_split(const struct object_kind *kind, struct slice bytes, struct object *ret,
 	     struct err *err)

@@ -46,6 +46,17 @@ finding_add(struct repo *r, int code, const char *fmt, ...)
 	pthread_mutex_unlock(&r->lock);
 }
 
+bool
+finding_is_known(struct repo *r, const char *text)
+{
+	bool ret;
+
+	pthread_mutex_lock(&r->lock);
+	ret = is_known(r, text);
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
 void
 repo_findings(struct repo *r, struct repo_finding **ret, size_t *n)
 {

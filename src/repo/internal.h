@@ -156,10 +156,12 @@ void snapshots_digest(const struct snapshot_names *names, struct hash *ret);
 void snapshot_names_fini(struct snapshot_names *names);
 int snapshot_name_cmp(const void *a, const void *b);
 
-/* Judges the names by the ledger and the pins; publishes list and heads. */
-void list_publish(struct repo *r, const struct snapshot_names *names);
+/* Judges the names by the ledger and the pins; publishes list and heads.  @names: used up. */
+void list_publish(struct repo *r, struct snapshot_names *names);
 
 bool snapshot_is_forgotten(const struct ledger_writer *w, const struct snapshot_id *id);
+/* Whether an enrolled writer's snapshot counts: it isn't from after a revocation. */
+bool snapshot_is_accepted(const struct ledger_writer *w, const struct snapshot_name *name);
 /* As repo_snapshot_fetch, without the cross-check. */
 MUST_CHECK int snapshot_fetch(struct repo *r, const struct snapshot_name *name,
 			      struct snapshot **ret, struct err *err);
@@ -167,6 +169,8 @@ MUST_CHECK int snapshot_fetch(struct repo *r, const struct snapshot_name *name,
 void cross_check(struct repo *r, const struct snapshot *s);
 
 void finding_add(struct repo *r, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Whether that very text was told; to spare the work of finding it again. */
+bool finding_is_known(struct repo *r, const char *text);
 void findings_fini(struct repo *r);
 void names_fini(struct repo *r);
 

@@ -95,7 +95,8 @@ fork_read_one(struct repo *r, const struct ledger_key *key, struct fork *f, stru
 	if (k < 0)
 		return err_set(err, k, "%s", why.msg);
 	if (!is_by_an_admin(f, e)) {
-		finding_add(r, ERR_AUTH, "The ledger entry %s is not signed by an admin; it is ignored.",
+		finding_add(r, ERR_AUTH,
+			    "The ledger entry %s is not signed by an admin; it is ignored.",
 			    ledger_key_format(key->seq, &key->id).s);
 		return 0;
 	}
@@ -143,9 +144,10 @@ fork_link(struct repo *r, struct fork *f, struct ledger_view *view)
 		else if (f->v[i].parent != ORPHAN)
 			f->v[f->v[i].parent].n_children++;
 		else
-			ledger_view_break(r, view,
-					  "The predecessor of the ledger entry %s is not in the store",
-					  ledger_key_format(e->seq, &e->id).s);
+			ledger_view_break(
+				r, view,
+				"The predecessor of the ledger entry %s is not in the store",
+				ledger_key_format(e->seq, &e->id).s);
 	}
 }
 

@@ -134,13 +134,14 @@ ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry *
 	/* Before parsing: what damage did must not look like a newer format. */
 	seal_hash(bytes.p, bytes.len, &id);
 	if (!hash_equal(&id, &key->id))
-		return err_set(err, ERR_CORRUPT, "%s: the object's bytes don't have the id in its name",
-			       name.s);
+		return err_set(err, ERR_CORRUPT,
+			       "%s: the object's bytes don't have the id in its name", name.s);
 	k = ledger_entry_parse(&bytes, &e, err);
 	if (k < 0)
 		return err_add(err, k, "%s", name.s);
 	if (e->seq != key->seq)
-		return err_set(err, ERR_CORRUPT, "%s: the object is entry %" PRIu64, name.s, e->seq);
+		return err_set(err, ERR_CORRUPT, "%s: the object is entry %" PRIu64, name.s,
+			       e->seq);
 	*ret = steal_ptr(&e);
 	return 0;
 }
@@ -216,7 +217,8 @@ load(struct repo *r, const struct ledger_keys *keys, struct ledger_view *view, s
 
 		if (key->seq != next) {
 			ledger_view_break(r, view,
-					  "The ledger's entry %" PRIu64 " is not in the store although "
+					  "The ledger's entry %" PRIu64
+					  " is not in the store although "
 					  "entry %" PRIu64 " is: it was lost or is withheld",
 					  next, key->seq);
 			return 0;

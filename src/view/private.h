@@ -112,6 +112,7 @@ struct view_snap {
 	/* The classes seen at first, so that a tree's number never changes. */
 	char (*classes)[CLASS_NAME_MAX + 1];
 	size_t n_classes;
+	bool no_xattrs; /* in any of them */
 };
 
 struct view_snaps {

@@ -134,8 +134,11 @@ remember_classes(struct view_snap *s, const struct repo_opened *opened)
 {
 	s->n_classes = opened->n_classes;
 	s->classes = mem_array(s->n_classes, sizeof *s->classes);
-	for (size_t i = 0; i < s->n_classes; i++)
+	s->no_xattrs = true;
+	for (size_t i = 0; i < s->n_classes; i++) {
 		memcpy(s->classes[i], opened->classes[i]->name, sizeof *s->classes);
+		s->no_xattrs &= opened->classes[i]->no_xattrs;
+	}
 }
 
 /* A tree for each class remembered; keys may have come or gone since. */

@@ -6,6 +6,9 @@
  */
 #include "private.h"
 
+#define OURS    "user.tillfs."
+#define SELINUX "security.selinux"
+
 struct place {
 	const struct view_snap *snap;
 	const struct entry *entry;
@@ -72,6 +75,12 @@ static const struct {
 };
 
 static bool
+is_ours(struct slice name)
+{
+	return name.len > strlen(OURS) && memcmp(name.p, OURS, strlen(OURS)) == 0;
+}
+
+static bool
 get_virtual(const struct view_merged *m, struct slice name, struct buf *ret)
 {
 	const struct view_standing *s = &m->in[m->main];
@@ -106,18 +115,30 @@ find_xattr(const struct entry *e, struct slice name)
 	return NULL;
 }
 
+/*
+ * Says that there is no such attribute, or, where that is as true, that there are none of its kind:
+ * then programs such as ls don't ask again for each file.
+ */
+static int
+absent(const struct view_node *n, struct slice name, struct err *err)
+{
+	if (view_node_is_inside(n) && (n->snap->no_xattrs || slice_equal(name, slice_str(SELINUX))))
+		return err_set(err, ERR_UNSUPPORTED, "there are no such attributes");
+	return err_set(err, ERR_NOENT, "no such attribute");
+}
+
 int
 view_getxattr(struct view *v, struct view_node *n, struct slice name, struct buf *ret,
 	      struct err *err)
 {
 	const struct xattr *x = NULL;
 	struct view_merged *m;
-	bool found = false;
+	bool found;
 	int r;
 
 	buf_reset(ret);
-	if (!view_node_is_inside(n))
-		return err_set(err, ERR_NOENT, "no such attribute");
+	if (!view_node_is_inside(n) || (n->snap->no_xattrs && !is_ours(name)))
+		return absent(n, name, err);
 	r = view_merged_get(v, n, &m, err);
 	if (r < 0)
 		return r;
@@ -128,7 +149,7 @@ view_getxattr(struct view *v, struct view_node *n, struct slice name, struct buf
 	if (x != NULL)
 		buf_append(ret, x->value.p, x->value.len);
 	view_merged_put(v, m);
-	return found || x != NULL ? 0 : err_set(err, ERR_NOENT, "no such attribute");
+	return found || x != NULL ? 0 : absent(n, name, err);
 }
 
 int
@@ -139,7 +160,7 @@ view_listxattr(struct view *v, struct view_node *n, struct buf *ret, struct err 
 	int r;
 
 	buf_reset(ret);
-	if (!view_node_is_inside(n))
+	if (!view_node_is_inside(n) || n->snap->no_xattrs)
 		return 0;
 	r = view_merged_get(v, n, &m, err);
 	if (r < 0)

@@ -1,0 +1,364 @@
+/*
+ * grant.c - grants and reseals: keys of snapshots' parts and of packs' sections, for one person.
+ *
+ * The two differ in magic and signature only: a grant is for an auditor, a reseal hands old keys to
+ * a new admin.
+ *
+ * Layer 2.  Format: docs/format.md section 8.4.
+ */
+#include <assert.h>
+
+#include "internal.h"
+
+static const struct object_kind grant_kind = {"TILLGRT1", "grant"};
+static const struct object_kind reseal_kind = {"TILLRSL1", "reseal"};
+
+enum grant_key {
+	KEY_VERSION = 0,
+	KEY_REPO,
+	KEY_AUTHOR,
+	KEY_TIME,
+	KEY_GRANTEE,
+	KEY_EXPIRY,
+	KEY_BOX,
+	KEY_PLAIN_LEN,
+	KEY_BODY,
+};
+
+enum body_key { BODY_CASE = 0, BODY_ROSTER, BODY_PARTS, BODY_SECTIONS };
+
+#define KEYS_MAX     (GRANT_OBJECT_MAX / 64) /* an item takes more than 64 bytes */
+#define ITEM_MAX     80u                     /* bytes of one item of the body */
+#define BODY_REST    256u                    /* bytes of the body besides case and items */
+#define CASE_LEN_MAX 4096u
+
+static const struct object_kind *
+kind_of(bool reseal)
+{
+	return reseal ? &reseal_kind : &grant_kind;
+}
+
+/* The key of the body: the grant's own, bound to repository and grantee. */
+static void
+derive(const struct seal_key *grant_key, const struct repo_id *repo,
+       const struct fingerprint *grantee, struct seal_key *ret)
+{
+	CLEANUP(buf_fini) struct buf message = BUF_INIT;
+
+	buf_append(&message, repo->b, sizeof repo->b);
+	buf_append(&message, grantee->h.b, sizeof grantee->h.b);
+	seal_derive(grant_key, "tillfs grant", buf_slice(&message), ret);
+}
+
+/* ---- writing */
+
+static void
+put_item(struct buf *b, const struct hash *of, uint32_t ordinal, const struct seal_key *key)
+{
+	cbor_put_array(b, 3);
+	cbor_put_bytes(b, of->b, sizeof of->b);
+	cbor_put_uint(b, ordinal);
+	cbor_put_bytes(b, key->b, sizeof key->b);
+}
+
+/* @b: secret text that is large enough. */
+static void
+put_body(struct buf *b, const struct grant *g)
+{
+	cbor_put_map(b, 4);
+	cbor_put_uint(b, BODY_CASE);
+	object_put_text(b, slice_str(g->case_ref != NULL ? g->case_ref : ""));
+	cbor_put_uint(b, BODY_ROSTER);
+	cbor_put_bytes(b, g->roster.b, sizeof g->roster.b);
+	cbor_put_uint(b, BODY_PARTS);
+	cbor_put_array(b, g->n_parts);
+	for (size_t i = 0; i < g->n_parts; i++)
+		put_item(b, &g->parts[i].snapshot.h, g->parts[i].ordinal, &g->parts[i].key);
+	cbor_put_uint(b, BODY_SECTIONS);
+	cbor_put_array(b, g->n_sections);
+	for (size_t i = 0; i < g->n_sections; i++)
+		put_item(b, &g->sections[i].pack.h, g->sections[i].ordinal, &g->sections[i].key);
+}
+
+/* Compresses and encrypts the body under a new key, which is sealed to the grantee. */
+static void
+put_sealed(struct buf *b, const struct grant *g, const struct seal_box_pk *grantee,
+	   struct codec *codec)
+{
+	size_t case_len = g->case_ref != NULL ? strlen(g->case_ref) : 0;
+	size_t cap = BODY_REST + 4 * case_len + (g->n_parts + g->n_sections) * ITEM_MAX;
+	CLEANUP(secret_freep) struct seal_key *keys = secret_new(2 * sizeof *keys);
+	CLEANUP(secret_text_fini) struct buf body = secret_text(cap);
+	CLEANUP(buf_wipe) struct buf packed = BUF_INIT;
+	CLEANUP(buf_fini) struct buf box = BUF_INIT;
+	CLEANUP(buf_fini) struct buf sealed = BUF_INIT;
+
+	put_body(&body, g);
+	assert(body.cap == cap);
+	seal_random(keys[0].b, sizeof keys[0].b);
+	derive(&keys[0], &g->repo, &g->grantee, &keys[1]);
+	buf_reserve(&packed, body.len + 1);
+	codec_pack(codec, buf_slice(&body), &packed);
+	seal_encrypt(&keys[1], buf_slice(&packed), &sealed);
+	object_box_key(grantee, &keys[0], &box);
+
+	cbor_put_uint(b, KEY_BOX);
+	cbor_put_bytes(b, box.p, box.len);
+	cbor_put_uint(b, KEY_PLAIN_LEN);
+	cbor_put_uint(b, body.len);
+	cbor_put_uint(b, KEY_BODY);
+	cbor_put_bytes(b, sealed.p, sealed.len);
+}
+
+void
+grant_encode(const struct grant *g, const struct seal_box_pk *grantee,
+	     const struct seal_pair *author, struct codec *codec, struct buf *ret)
+{
+	struct hash id;
+
+	assert(g->case_ref == NULL || strlen(g->case_ref) <= CASE_LEN_MAX);
+	object_begin(kind_of(g->reseal), ret);
+	cbor_put_map(ret, 8 + (g->has_expiry ? 1 : 0));
+	cbor_put_uint(ret, KEY_VERSION);
+	cbor_put_uint(ret, OBJECT_VERSION);
+	cbor_put_uint(ret, KEY_REPO);
+	cbor_put_bytes(ret, g->repo.b, sizeof g->repo.b);
+	cbor_put_uint(ret, KEY_AUTHOR);
+	cbor_put_bytes(ret, g->author.h.b, sizeof g->author.h.b);
+	cbor_put_uint(ret, KEY_TIME);
+	cbor_put_int(ret, g->time);
+	cbor_put_uint(ret, KEY_GRANTEE);
+	cbor_put_bytes(ret, g->grantee.h.b, sizeof g->grantee.h.b);
+	if (g->has_expiry) {
+		cbor_put_uint(ret, KEY_EXPIRY);
+		cbor_put_int(ret, g->expiry);
+	}
+	put_sealed(ret, g, grantee, codec);
+	object_sign(kind_of(g->reseal), author, ret, &id);
+	assert(ret->len <= GRANT_OBJECT_MAX);
+}
+
+/* ---- reading */
+
+/* What the clear part says of the sealed one. */
+struct sealed_body {
+	struct slice box, bytes;
+	size_t plain_len;
+};
+
+static void
+get_field(struct cbor_rd *rd, uint64_t key, struct grant *g, struct sealed_body *body)
+{
+	switch (key) {
+	case KEY_VERSION:
+		object_get_version(rd);
+		break;
+	case KEY_REPO:
+		cbor_get_fixed(rd, g->repo.b, sizeof g->repo.b);
+		break;
+	case KEY_AUTHOR:
+		cbor_get_fixed(rd, g->author.h.b, sizeof g->author.h.b);
+		break;
+	case KEY_TIME:
+		g->time = object_get_time(rd);
+		break;
+	case KEY_GRANTEE:
+		cbor_get_fixed(rd, g->grantee.h.b, sizeof g->grantee.h.b);
+		break;
+	case KEY_EXPIRY:
+		g->expiry = object_get_time(rd);
+		g->has_expiry = true;
+		break;
+	case KEY_BOX:
+		body->box = object_get_exact(rd, KEY_BOX_LEN);
+		break;
+	case KEY_PLAIN_LEN:
+		body->plain_len = (size_t)cbor_get_uint(rd, GRANT_OBJECT_MAX);
+		break;
+	case KEY_BODY:
+		body->bytes = cbor_get_bytes(rd, GRANT_OBJECT_MAX);
+		break;
+	default:
+		cbor_skip(rd);
+	}
+}
+
+static int
+get_clear(struct slice cbor, struct grant *g, struct sealed_body *body, struct err *err)
+{
+	struct cbor_rd rd = cbor_rd_init(cbor, kind_of(g->reseal)->kind, err);
+	struct cbor_map m = cbor_get_map(&rd);
+
+	while (cbor_map_next(&rd, &m))
+		get_field(&rd, m.key, g, body);
+	cbor_map_need(&rd, &m,
+		      KEY_BIT(KEY_VERSION) | KEY_BIT(KEY_REPO) | KEY_BIT(KEY_AUTHOR) |
+			      KEY_BIT(KEY_TIME) | KEY_BIT(KEY_GRANTEE) | KEY_BIT(KEY_BOX) |
+			      KEY_BIT(KEY_PLAIN_LEN) | KEY_BIT(KEY_BODY));
+	return cbor_rd_done(&rd);
+}
+
+static void
+get_item(struct cbor_rd *rd, uint32_t max, struct hash *of, uint32_t *ordinal, struct seal_key *key)
+{
+	if (cbor_get_array(rd, 3) != 3) {
+		cbor_fail(rd, "a key is not [id, ordinal, key]");
+		return;
+	}
+	cbor_get_fixed(rd, of->b, sizeof of->b);
+	*ordinal = (uint32_t)cbor_get_uint(rd, max);
+	cbor_get_fixed(rd, key->b, sizeof key->b);
+}
+
+static void
+get_parts(struct cbor_rd *rd, struct grant *g)
+{
+	size_t n = cbor_get_array(rd, KEYS_MAX);
+
+	if (n == 0)
+		return;
+	g->parts = secret_new(n * sizeof *g->parts);
+	g->n_parts = n;
+	for (size_t i = 0; i < n && cbor_ok(rd); i++)
+		get_item(rd, SNAPSHOT_CLASSES_MAX, &g->parts[i].snapshot.h, &g->parts[i].ordinal,
+			 &g->parts[i].key);
+}
+
+static void
+get_sections(struct cbor_rd *rd, struct grant *g)
+{
+	size_t n = cbor_get_array(rd, KEYS_MAX);
+
+	if (n == 0)
+		return;
+	g->sections = secret_new(n * sizeof *g->sections);
+	g->n_sections = n;
+	for (size_t i = 0; i < n && cbor_ok(rd); i++)
+		get_item(rd, PACK_SECTIONS_MAX - 1, &g->sections[i].pack.h, &g->sections[i].ordinal,
+			 &g->sections[i].key);
+}
+
+static int
+get_body(struct slice plain, struct grant *g, struct err *err)
+{
+	struct cbor_rd rd = cbor_rd_init(plain, "what is granted", err);
+	struct cbor_map m = cbor_get_map(&rd);
+	struct slice text;
+
+	while (cbor_map_next(&rd, &m))
+		switch (m.key) {
+		case BODY_CASE:
+			text = cbor_get_text(&rd, 4 * CASE_LEN_MAX);
+			g->case_ref = str_format("%.*s", (int)text.len,
+						 text.len > 0 ? (const char *)text.p : "");
+			break;
+		case BODY_ROSTER:
+			cbor_get_fixed(&rd, g->roster.b, sizeof g->roster.b);
+			break;
+		case BODY_PARTS:
+			get_parts(&rd, g);
+			break;
+		case BODY_SECTIONS:
+			get_sections(&rd, g);
+			break;
+		default:
+			cbor_skip(&rd);
+		}
+	cbor_map_need(&rd, &m,
+		      KEY_BIT(BODY_CASE) | KEY_BIT(BODY_ROSTER) | KEY_BIT(BODY_PARTS) |
+			      KEY_BIT(BODY_SECTIONS));
+	return cbor_rd_done(&rd);
+}
+
+/* Somebody who was an admin when it was made may be none any more; what he gave, he gave. */
+static const struct ledger_admin *
+author_of(const struct ledger_state *admins, const struct fingerprint *f)
+{
+	for (size_t i = 0; i < admins->n_admins; i++)
+		if (hash_equal(&admins->admins[i].fingerprint.h, &f->h))
+			return &admins->admins[i];
+	return NULL;
+}
+
+static int
+check_author(const struct object *object, const struct grant *g, const struct ledger_state *admins,
+	     struct err *err)
+{
+	const struct ledger_admin *author;
+
+	if (memcmp(g->repo.b, admins->repo.b, sizeof g->repo.b) != 0)
+		return err_set(err, ERR_CORRUPT, "it belongs to another repository, %s",
+			       hex_bytes(g->repo.b, sizeof g->repo.b).s);
+	author = author_of(admins, &g->author);
+	if (author == NULL)
+		return err_set(err, ERR_AUTH, "its author %s never was an admin",
+			       hex_short(&g->author.h).s);
+	return object_verify(kind_of(g->reseal), object->signed_bytes, object->signature,
+			     &author->sign_pk, err);
+}
+
+static int
+open_body(const struct sealed_body *body, const struct seal_pair *pair, struct codec *codec,
+	  struct grant *g, struct err *err)
+{
+	CLEANUP(secret_freep) struct seal_key *keys = secret_new(2 * sizeof *keys);
+	CLEANUP(buf_wipe) struct buf packed = BUF_INIT;
+	CLEANUP(buf_wipe) struct buf plain = BUF_INIT;
+	struct fingerprint self;
+	int r;
+
+	seal_fingerprint(&pair->box_pk, &pair->sign_pk, &self);
+	if (!hash_equal(&self.h, &g->grantee.h))
+		return err_set(err, ERR_DENIED, "it is for %s, not for this identity",
+			       hex_short(&g->grantee.h).s);
+	r = object_unbox_key(pair, body->box, &keys[0], err);
+	if (r < 0)
+		return r;
+	derive(&keys[0], &g->repo, &g->grantee, &keys[1]);
+	r = seal_decrypt(&keys[1], body->bytes, &packed, err);
+	if (r == 0)
+		r = codec_unpack(codec, buf_slice(&packed), body->plain_len, &plain, err);
+	if (r == 0)
+		r = get_body(buf_slice(&plain), g, err);
+	return r;
+}
+
+int
+grant_open(struct slice object, bool reseal, const struct ledger_state *admins,
+	   const struct seal_pair *pair, struct codec *codec, struct grant **ret, struct err *err)
+{
+	CLEANUP(grant_freep) struct grant *g = NULL;
+	struct sealed_body body = {0};
+	struct object parts;
+	int r;
+
+	*ret = NULL;
+	if (object.len > GRANT_OBJECT_MAX)
+		return err_set(err, ERR_CORRUPT, "%s: %zu bytes are more than one has",
+			       kind_of(reseal)->kind, object.len);
+	r = object_split(kind_of(reseal), object, &parts, err);
+	if (r < 0)
+		return err_add(err, r, "%s", kind_of(reseal)->kind);
+	g = secret_new(sizeof *g);
+	g->reseal = reseal;
+	r = get_clear(parts.cbor, g, &body, err);
+	if (r == 0)
+		r = check_author(&parts, g, admins, err);
+	if (r == 0)
+		r = open_body(&body, pair, codec, g, err);
+	if (r < 0)
+		return err_add(err, r, "%s %s", kind_of(reseal)->kind, hex_short(&parts.id).s);
+	*ret = steal_ptr(&g);
+	return 0;
+}
+
+void
+grant_free(struct grant *g)
+{
+	if (g == NULL)
+		return;
+	free(g->case_ref);
+	secret_free(g->parts);
+	secret_free(g->sections);
+	secret_free(g);
+}
