@@ -304,8 +304,8 @@ void text_append_safe(struct buf *b, struct slice s);
  * glob_match - match a path against a pattern.
  * @pattern: `*` and `?` and `[…]` stay within a component, `**` crosses them; a pattern without `/`
  *           matches the last component at any depth, one with `/` the whole path from its start;
- *           a component `**` also stands for no folder at all; `\` before a
- *           byte takes it literally.  A leading `/` of either is dropped.  Bytes, not characters.
+ *           `**` as a whole component also stands for no folder; a backslash takes the next byte
+ *           literally; a leading `/` of either is dropped.  Bytes are matched, not characters
  *
  * Cost: O(pattern × path) at worst.  Threads: any.
  */

@@ -4,9 +4,10 @@
  *
  * The reader is a cursor: after the first error every call fails with the same error, returns zero
  * values, and cbor_rd_done tells.  It refuses indefinite lengths, integers and lengths not in their
- * shortest form, map keys that are not ascending unsigned integers, tags, floats, and nesting
- * deeper than CBOR_DEPTH_MAX; a length is checked against the bytes that are left before anything
- * is allocated from it.
+ * shortest form, map keys that are not ascending unsigned integers up to CBOR_KEY_MAX, texts that
+ * are not UTF-8, tags, floats, null, undefined, and nesting deeper than CBOR_DEPTH_MAX; a length is
+ * checked against the bytes that are left before anything is allocated from it.  What cbor_skip
+ * passes over is held to the same rules.
  *
  * Layer 1: uses base.
  */
@@ -15,7 +16,8 @@
 
 #include "tillfs/base.h"
 
-#define CBOR_DEPTH_MAX 16u
+#define CBOR_DEPTH_MAX 16u /* arrays and maps inside one another */
+#define CBOR_KEY_MAX   63u /* so that a word says which keys stood in a map */
 
 /* ---- writing: each appends one item, or the head of an array or map */
 
@@ -36,6 +38,7 @@ struct cbor_rd {
 	const char *what; /* names the structure in errors: "snapshot" */
 	int r;            /* 0, or the first error */
 	unsigned depth;
+	uint64_t left[CBOR_DEPTH_MAX]; /* items still to come in each array or map we are in */
 };
 
 /* @bytes: borrowed; must outlive the cursor and every slice it returned. */
@@ -59,12 +62,12 @@ size_t cbor_get_array(struct cbor_rd *rd, size_t max);
  *		case 1: x = cbor_get_uint(&rd, 10); break;
  *		default: cbor_skip(&rd);      // what a newer version added
  *		}
- *	cbor_map_need(&rd, &m, KEYS(1) | KEYS(3));
+ *	cbor_map_need(&rd, &m, KEY_BIT(1) | KEY_BIT(3));
  */
 struct cbor_map {
 	uint64_t left;
 	uint64_t key;
-	uint64_t seen; /* bit k: key k < 64 stood there */
+	uint64_t seen; /* bit k: key k stood there */
 	bool first;
 };
 struct cbor_map cbor_get_map(struct cbor_rd *rd);

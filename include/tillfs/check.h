@@ -1,7 +1,7 @@
 /*
  * check.h - find damage before somebody needs the data.
  *
- * Layer 4: uses repo, transfer, reader.
+ * Layer 4: uses repo, reader, catalog (pack sets).
  */
 #ifndef TILLFS_CHECK_H
 #define TILLFS_CHECK_H
@@ -13,7 +13,7 @@ struct check_options {
 	bool read_data; /* read every byte of every pack, and open every segment that a snapshot
 			   reaches */
 	struct progress_sink progress;
-	/* Called for each finding with a whole sentence, as it is found. */
+	/* Called for each finding with a whole sentence, as it is found; one call at a time. */
 	void (*found)(void *arg, int code, const char *sentence);
 	void *found_arg;
 };
@@ -26,15 +26,18 @@ struct check_result {
 };
 
 /**
- * check_run - check config, ledger, every snapshot (signature, name, chain, parts), that every pack
- * that a snapshot lists is there with the right length, and every directory and stream node; with
- * read_data also every stored byte.
+ * check_run - check every snapshot (signature, name, chain, parts), that every pack that a snapshot
+ * lists is there with the right length, and every directory and stream node; with read_data also
+ * every stored byte.
+ * @repo: opened, and so config and ledger were checked; what that found is told again
  *
- * Damage doesn't stop it: each is told once, naming object and snapshots.
+ * Damage doesn't stop it: each is told once, naming object and snapshots.  What this identity can't
+ * open is said, and not checked.
+ * Cost: one listing, every snapshot object, every node once however many snapshots share it.
  * Return: 0 when it ran to the end (look at ret->damaged), ERR_CANCELLED, or why it could not go
  * on.
  */
-MUST_CHECK int check_run(struct repo *repo, struct transfer *transfer, struct reader *reader,
+MUST_CHECK int check_run(struct repo *repo, struct reader *reader,
 			 const struct check_options *options, struct check_result *ret,
 			 struct err *err);
 

@@ -37,6 +37,8 @@ void view_ref(struct view_node *n, uint64_t count);
 void view_unref(struct view *v, struct view_node *n, uint64_t count);
 /* Whether all below it stays as it is: snapshots and what is in them. */
 bool view_node_immutable(const struct view_node *n);
+/* True once in a node's life. */
+bool view_node_first_open(struct view_node *n);
 /* Appends its path below the mount point: for messages, "" for the root. */
 void view_node_path(const struct view_node *n, struct buf *ret);
 
@@ -91,6 +93,7 @@ MUST_CHECK int view_open(struct view *v, struct view_node *n, struct view_file *
 			 struct err *err);
 void view_close(struct view *v, struct view_file *f);
 bool view_file_immutable(const struct view_file *f);
+uint64_t view_file_size(const struct view_file *f);
 MUST_CHECK int view_read(struct view *v, struct view_file *f, uint64_t off, void *p, size_t len,
 			 size_t *ret_len, struct err *err);
 MUST_CHECK int view_seek(struct view *v, struct view_file *f, uint64_t off, bool hole,

@@ -80,7 +80,7 @@ assembler_main(void *arg)
 	struct event *e;
 	bool stop = false;
 
-	run->tree_codec = codec_new(6);
+	run->tree_codec = codec_new(3);
 	while (!stop && (e = queue_pop(run)) != NULL) {
 		struct err err = ERR_INIT;
 		int r = handle(run, e, &err);

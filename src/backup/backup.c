@@ -110,10 +110,7 @@ run_threads(struct run *run, struct err *err)
 	else
 		queue_push(run, event_new(EVENT_STOP, NULL));
 	pthread_join(assembler, NULL);
-	pthread_mutex_lock(&run->lock);
-	run->assembled = true;
-	pthread_cond_broadcast(&run->changed);
-	pthread_mutex_unlock(&run->lock);
+	run_assembled(run);
 	for (size_t i = 0; i < COMPRESSORS; i++)
 		pthread_join(compressors[i], NULL);
 	pthread_join(uploader, NULL);
@@ -131,7 +128,12 @@ run_init(struct run *run)
 {
 	pthread_mutex_init(&run->lock, NULL);
 	pthread_mutex_init(&run->catalog_lock, NULL);
-	pthread_cond_init(&run->changed, NULL);
+	pthread_cond_init(&run->can_push, NULL);
+	pthread_cond_init(&run->can_pop, NULL);
+	pthread_cond_init(&run->can_pack, NULL);
+	pthread_cond_init(&run->can_ship, NULL);
+	pthread_cond_init(&run->can_unload, NULL);
+	run->batch_end = &run->batch;
 	run->queue_end = &run->queue;
 	run->to_pack_end = &run->to_pack;
 	run->ships_end = &run->ships;
@@ -142,12 +144,7 @@ run_init(struct run *run)
 static void
 run_fini(struct run *run)
 {
-	while (run->queue != NULL) {
-		struct event *e = run->queue;
-
-		run->queue = e->next;
-		event_free(e);
-	}
+	queue_fini(run);
 	while (run->to_pack != NULL) {
 		struct segment *s = run->to_pack;
 
@@ -169,7 +166,11 @@ run_fini(struct run *run)
 	catalog_close(run->catalog);
 	pthread_mutex_destroy(&run->lock);
 	pthread_mutex_destroy(&run->catalog_lock);
-	pthread_cond_destroy(&run->changed);
+	pthread_cond_destroy(&run->can_push);
+	pthread_cond_destroy(&run->can_pop);
+	pthread_cond_destroy(&run->can_pack);
+	pthread_cond_destroy(&run->can_ship);
+	pthread_cond_destroy(&run->can_unload);
 }
 
 static int

@@ -25,7 +25,7 @@
 #include "tillfs/chunker.h"
 #include "tillfs/directory.h"
 
-#define SEGMENT_TARGET      (256u * KIB) /* of data: docs/measurements.md */
+#define SEGMENT_TARGET      (128u * KIB) /* of data; measured: docs/measurements.md */
 #define TREE_SEGMENT_TARGET (128u * KIB)
 #define PACK_TARGET         (16u * MIB)
 #define WHOLE_FILE_MAX      (128u * KIB) /* up to here a file is one chunk */
@@ -307,7 +307,10 @@ struct run {
 	struct chunk_map *map;
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
+	pthread_cond_t can_push, can_pop, can_pack, can_ship, can_unload;
+	struct event *batch, **batch_end; /* the walker's: not yet in the queue */
+	unsigned n_batch;
+	struct event *popped; /* the assembler's: out of the queue, not yet handled */
 	struct event *queue, **queue_end;       /* protected by lock */
 	unsigned n_queued, n_segments;          /* protected by lock */
 	struct segment *to_pack, **to_pack_end; /* protected by lock */
@@ -330,10 +333,12 @@ struct run {
 /* queue.c */
 void run_fail(struct run *run, int code, const struct err *err);
 bool run_failed(struct run *run);
+void run_assembled(struct run *run); /* nothing more will come */
 void queue_push(struct run *run, struct event *e); /* blocks while full; drops after a failure */
 struct event *queue_pop(struct run *run);          /* NULL after a failure */
 bool queue_wait_packed(struct run *run, struct segment *s);
 void queue_segment_done(struct run *run);
+void queue_fini(struct run *run);
 void *compressor_main(void *run);
 void ship_push(struct run *run, struct shipment *s);
 void *uploader_main(void *run);

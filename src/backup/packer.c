@@ -5,6 +5,8 @@
  */
 #include "backup/internal.h"
 
+#define PACK_PADDING_LITTLE (16u * KIB)
+
 void
 packer_open(struct run *run)
 {
@@ -43,12 +45,26 @@ body_len(const struct run *run)
 	return len;
 }
 
+/*
+ * Whether the open pack is to be closed rather than take @more bytes.  In its last quarter a pack also
+ * ends where the padding happens to cost next to nothing.
+ */
+static bool
+is_full(const struct run *run, uint64_t more)
+{
+	uint64_t len = body_len(run);
+
+	if (len + more > PACK_TARGET)
+		return true;
+	return len > PACK_TARGET / 4 * 3 && pack_padded_len(len) - len < PACK_PADDING_LITTLE;
+}
+
 void
 packer_place_data(struct run *run, struct segment *s)
 {
 	struct chunk_row *row;
 
-	if (run->pack_number != 0 && body_len(run) + s->packed.len > PACK_TARGET)
+	if (run->pack_number != 0 && is_full(run, s->packed.len))
 		packer_close(run);
 	packer_open(run);
 	s->ref = add(run, s->lane, PACK_DATA, buf_slice(&s->packed), s->plain.len);

@@ -7,10 +7,22 @@
 #include "backup/internal.h"
 
 /* Segments between the walker and their place in a pack: bounds the memory of the pipeline. */
-#define SEGMENTS_MAX 24u
+#define SEGMENTS_MAX 48u
 #define EVENTS_MAX   16384u
+#define BATCH_MAX    64u
 #define SHIPS_MAX    2u
-#define ZSTD_LEVEL   3
+#define ZSTD_LEVEL   1 /* measured with 128 KiB segments: docs/measurements.md */
+
+/* Wakes everybody: somebody's reason to wait is gone for good. */
+static void
+wake_all(struct run *run)
+{
+	pthread_cond_broadcast(&run->can_push);
+	pthread_cond_broadcast(&run->can_pop);
+	pthread_cond_broadcast(&run->can_pack);
+	pthread_cond_broadcast(&run->can_ship);
+	pthread_cond_broadcast(&run->can_unload);
+}
 
 void
 run_fail(struct run *run, int code, const struct err *err)
@@ -20,7 +32,7 @@ run_fail(struct run *run, int code, const struct err *err)
 		run->failed = code;
 		run->err = *err;
 	}
-	pthread_cond_broadcast(&run->changed);
+	wake_all(run);
 	pthread_mutex_unlock(&run->lock);
 }
 
@@ -36,51 +48,97 @@ run_failed(struct run *run)
 }
 
 void
-queue_push(struct run *run, struct event *e)
+run_assembled(struct run *run)
 {
-	bool segment = e->type == EVENT_SEGMENT;
+	pthread_mutex_lock(&run->lock);
+	run->assembled = true;
+	wake_all(run);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static void
+free_events(struct event *e)
+{
+	while (e != NULL) {
+		struct event *next = e->next;
+
+		event_free(e);
+		e = next;
+	}
+}
+
+/* Moves the walker's batch into the queue: a lock and a wake-up for many events. */
+static void
+push_batch(struct run *run, struct segment *segment)
+{
+	struct event *batch = run->batch;
 
 	pthread_mutex_lock(&run->lock);
 	while (run->failed == 0 &&
-	       (run->n_queued >= EVENTS_MAX || (segment && run->n_segments >= SEGMENTS_MAX)))
-		pthread_cond_wait(&run->changed, &run->lock);
-	if (run->failed != 0) {
-		pthread_mutex_unlock(&run->lock);
-		event_free(e);
-		return;
+	       (run->n_queued >= EVENTS_MAX || (segment != NULL && run->n_segments >= SEGMENTS_MAX)))
+		pthread_cond_wait(&run->can_push, &run->lock);
+	if (run->failed == 0) {
+		if (segment != NULL) {
+			run->n_segments++;
+			*run->to_pack_end = segment_get(segment);
+			run->to_pack_end = &segment->next;
+			pthread_cond_signal(&run->can_pack);
+		}
+		*run->queue_end = batch;
+		run->queue_end = run->batch_end;
+		run->n_queued += run->n_batch;
+		batch = NULL;
+		pthread_cond_signal(&run->can_pop);
 	}
-	if (segment) {
-		run->n_segments++;
-		*run->to_pack_end = segment_get(e->segment);
-		run->to_pack_end = &e->segment->next;
-	}
-	*run->queue_end = e;
-	run->queue_end = &e->next;
-	run->n_queued++;
-	pthread_cond_broadcast(&run->changed);
 	pthread_mutex_unlock(&run->lock);
+	free_events(batch);
+	run->batch = NULL;
+	run->batch_end = &run->batch;
+	run->n_batch = 0;
+}
+
+void
+queue_push(struct run *run, struct event *e)
+{
+	*run->batch_end = e;
+	run->batch_end = &e->next;
+	run->n_batch++;
+	if (e->type == EVENT_SEGMENT || e->type == EVENT_STOP || run->n_batch >= BATCH_MAX)
+		push_batch(run, e->segment);
 }
 
 struct event *
 queue_pop(struct run *run)
 {
-	struct event *e = NULL;
+	struct event *all = NULL;
 
-	pthread_mutex_lock(&run->lock);
-	while (run->failed == 0 && run->queue == NULL)
-		pthread_cond_wait(&run->changed, &run->lock);
-	if (run->failed == 0) {
-		e = run->queue;
-		run->queue = e->next;
-		e->next = NULL;
-		if (run->queue == NULL)
+	if (run->popped == NULL) {
+		pthread_mutex_lock(&run->lock);
+		while (run->failed == 0 && run->queue == NULL)
+			pthread_cond_wait(&run->can_pop, &run->lock);
+		if (run->failed == 0) {
+			run->popped = run->queue;
+			run->queue = NULL;
 			run->queue_end = &run->queue;
-		/* The walker waits only when the queue is full. */
-		if (run->n_queued-- == EVENTS_MAX)
-			pthread_cond_broadcast(&run->changed);
+			run->n_queued = 0;
+			pthread_cond_signal(&run->can_push);
+		}
+		pthread_mutex_unlock(&run->lock);
 	}
-	pthread_mutex_unlock(&run->lock);
-	return e;
+	all = run->popped;
+	if (all != NULL) {
+		run->popped = all->next;
+		all->next = NULL;
+	}
+	return all;
+}
+
+void
+queue_fini(struct run *run)
+{
+	free_events(run->batch);
+	free_events(run->queue);
+	free_events(run->popped);
 }
 
 bool
@@ -90,7 +148,7 @@ queue_wait_packed(struct run *run, struct segment *s)
 
 	pthread_mutex_lock(&run->lock);
 	while (run->failed == 0 && !s->is_packed)
-		pthread_cond_wait(&run->changed, &run->lock);
+		pthread_cond_wait(&run->can_pop, &run->lock);
 	packed = s->is_packed;
 	pthread_mutex_unlock(&run->lock);
 	return packed;
@@ -101,7 +159,7 @@ queue_segment_done(struct run *run)
 {
 	pthread_mutex_lock(&run->lock);
 	run->n_segments--;
-	pthread_cond_broadcast(&run->changed);
+	pthread_cond_signal(&run->can_push);
 	pthread_mutex_unlock(&run->lock);
 }
 
@@ -114,7 +172,7 @@ next_to_pack(struct run *run)
 
 	pthread_mutex_lock(&run->lock);
 	while (run->failed == 0 && !run->assembled && run->to_pack == NULL)
-		pthread_cond_wait(&run->changed, &run->lock);
+		pthread_cond_wait(&run->can_pack, &run->lock);
 	if (run->failed == 0 && run->to_pack != NULL) {
 		s = run->to_pack;
 		run->to_pack = s->next;
@@ -137,7 +195,7 @@ compressor_main(void *arg)
 		codec_pack(codec, buf_slice(&s->plain), &s->packed);
 		pthread_mutex_lock(&run->lock);
 		s->is_packed = true;
-		pthread_cond_broadcast(&run->changed);
+		pthread_cond_signal(&run->can_pop);
 		pthread_mutex_unlock(&run->lock);
 		segment_put(s);
 	}
@@ -151,7 +209,7 @@ ship_push(struct run *run, struct shipment *s)
 {
 	pthread_mutex_lock(&run->lock);
 	while (run->failed == 0 && run->n_ships >= SHIPS_MAX)
-		pthread_cond_wait(&run->changed, &run->lock);
+		pthread_cond_wait(&run->can_ship, &run->lock);
 	if (run->failed != 0) {
 		pthread_mutex_unlock(&run->lock);
 		shipment_free(s);
@@ -160,7 +218,7 @@ ship_push(struct run *run, struct shipment *s)
 	*run->ships_end = s;
 	run->ships_end = &s->next;
 	run->n_ships++;
-	pthread_cond_broadcast(&run->changed);
+	pthread_cond_signal(&run->can_unload);
 	pthread_mutex_unlock(&run->lock);
 }
 
@@ -171,7 +229,7 @@ next_ship(struct run *run)
 
 	pthread_mutex_lock(&run->lock);
 	while (run->failed == 0 && !run->assembled && run->ships == NULL)
-		pthread_cond_wait(&run->changed, &run->lock);
+		pthread_cond_wait(&run->can_unload, &run->lock);
 	if (run->failed == 0 && run->ships != NULL) {
 		s = run->ships;
 		run->ships = s->next;
@@ -254,7 +312,7 @@ uploader_main(void *arg)
 		pthread_mutex_lock(&run->lock);
 		run->n_ships--;
 		run->result->bytes_stored += stored;
-		pthread_cond_broadcast(&run->changed);
+		pthread_cond_signal(&run->can_ship);
 		pthread_mutex_unlock(&run->lock);
 	}
 	return NULL;

@@ -8,33 +8,21 @@
 
 #include "tillfs/base.h"
 
-static int
-set_message(struct err *err, int code, int sys_errno, const char *file, int line, const char *fmt,
-	    va_list ap)
-{
-	if (err == NULL)
-		return code;
-
-	/* The arguments may point into the old message, so it's replaced only when the new stands. */
-	char msg[ERR_MESSAGE_MAX];
-
-	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
-	err->code = code;
-	err->sys_errno = sys_errno;
-	err->file = file;
-	err->line = line;
-	memcpy(err->msg, msg, sizeof(msg));
-	return code;
-}
-
 int
 err_set_at(struct err *err, int code, const char *file, int line, const char *fmt, ...)
 {
+	char msg[ERR_MESSAGE_MAX];
 	va_list ap;
 
+	if (err == NULL)
+		return code;
+
+	/* The arguments may point into the old message, so it goes when the new one stands. */
 	va_start(ap, fmt);
-	set_message(err, code, 0, file, line, fmt, ap);
+	(void)vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
+	*err = (struct err){.code = code, .file = file, .line = line};
+	memcpy(err->msg, msg, sizeof(msg));
 	return code;
 }
 

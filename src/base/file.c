@@ -57,7 +57,8 @@ file_read(const char *path, size_t max, struct buf *ret, struct err *err)
 	if (fd < 0)
 		return err_sys(err, "%s", path);
 
-	/* The size that stat tells may be 0 (procfs, pipes) or old, so the end is what read says. */
+	/* The size that stat tells may be 0 (procfs, pipes) or old, so the end is what read says.
+	 */
 	for (;;) {
 		size_t room = (size_t)min_u64(64 * KIB, (uint64_t)max - ret->len + 1);
 		ssize_t n;
@@ -155,13 +156,13 @@ dir_make(const char *path, struct err *err)
 			return err_sys(err, "making the folder %s", part);
 		*c = '/';
 	}
-	if (mkdir(part, 0700) == 0)
-		return 0;
-	if (errno != EEXIST && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+	if (mkdir(part, 0700) < 0) {
+		int sys_errno = errno;
+
+		if (stat(part, &st) == 0 && S_ISDIR(st.st_mode))
+			return 0;
+		errno = sys_errno;
 		return err_sys(err, "making the folder %s", path);
-	if (stat(path, &st) < 0)
-		return err_sys(err, "%s", path);
-	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ERR_EXISTS, "%s is there already and is no folder", path);
+	}
 	return 0;
 }

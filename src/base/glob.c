@@ -35,7 +35,7 @@ add_state(const struct matcher *m, uint64_t *set, size_t s, bool at_component_st
 		if (starts_with(m, s, "**", 2)) {
 			bool own_component = s == 0 || m->pat[s - 1] == '/';
 
-			// "**" and its slash together also stand for no folder at all.
+			/* "**" and its slash together also stand for no folder at all. */
 			if (own_component && at_component_start && starts_with(m, s, "**/", 3))
 				add_state(m, set, s + 3, true);
 			s += 2;

@@ -13,8 +13,8 @@
 #define LINE_MAX 1024
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char *ring[LINES];         /* protected by lock; NULL: unused yet */
-static unsigned next_line;        /* protected by lock */
+static char *ring[LINES];  /* protected by lock; NULL: unused yet */
+static unsigned next_line; /* protected by lock */
 static atomic_int stderr_level = -1;
 
 static const char *

@@ -51,7 +51,8 @@ days_of_civil(struct civil c)
 	int64_t year = c.year - (c.month <= 2);
 	int64_t era = floor_div(year, 400);
 	int64_t year_of_era = year - era * 400;
-	int64_t day_of_year = (153 * ((int64_t)c.month + (c.month > 2 ? -3 : 9)) + 2) / 5 + c.day - 1;
+	int64_t day_of_year =
+		(153 * ((int64_t)c.month + (c.month > 2 ? -3 : 9)) + 2) / 5 + c.day - 1;
 	int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
 
 	return era * 146097 + day_of_era - 719468;

@@ -1,32 +1,35 @@
 /*
- * codec.c - the skin over zstd.
+ * codec.c - one zstd frame, or the bytes as they are.
  *
- * Layer 1.  Format: docs/format.md section 1, "Packed bytes".
+ * Layer 1.  Format: docs/format.md "Packed bytes".
  */
-#include "tillfs/codec.h"
-
+#include <inttypes.h>
 #include <zstd.h>
 
-enum tag { TAG_RAW = 0, TAG_ZSTD = 1 };
+#include "tillfs/codec.h"
 
-#define PROBE_FROM (32u * KIB) /* below this a probe costs as much as the work */
-#define PROBE_LEN  (4u * KIB)
+#define TAG_RAW  0x00
+#define TAG_ZSTD 0x01
+
+/* Up to this level zstd itself skips what doesn't compress, at the speed of any probe. */
+#define FAST_LEVEL 3
+
+/* Bytes looked at by looks_random, in pieces spread over the plaintext. */
+#define SAMPLE_PIECE  2048u
+#define SAMPLE_PIECES 8u
 
 struct codec {
-	ZSTD_CCtx *cctx;
-	ZSTD_DCtx *dctx;
 	int level;
+	ZSTD_CCtx *compressor;   /* NULL until used, as the two below */
+	ZSTD_CCtx *probe;        /* at level 1 */
+	ZSTD_DCtx *decompressor;
 };
 
 struct codec *
 codec_new(int level)
 {
-	struct codec *c = mem_alloc(sizeof *c);
+	struct codec *c = mem_alloc(sizeof(*c));
 
-	c->cctx = ZSTD_createCCtx();
-	c->dctx = ZSTD_createDCtx();
-	if (c->cctx == NULL || c->dctx == NULL)
-		abort();
 	c->level = level;
 	return c;
 }
@@ -36,70 +39,135 @@ codec_free(struct codec *c)
 {
 	if (c == NULL)
 		return;
-	ZSTD_freeCCtx(c->cctx);
-	ZSTD_freeDCtx(c->dctx);
+	ZSTD_freeCCtx(c->compressor);
+	ZSTD_freeCCtx(c->probe);
+	ZSTD_freeDCtx(c->decompressor);
 	free(c);
 }
 
-static bool
-saves(size_t plain, size_t packed)
+/* The shortest frame: neither checksum (the seal has one) nor length (the reader knows it). */
+static ZSTD_CCtx *
+compressor_new(int level)
 {
-	return packed < plain - plain / 32;
+	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+
+	if (ctx == NULL)
+		return NULL;
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level); /* clamps by itself */
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 0);
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_contentSizeFlag, 0);
+	(void)ZSTD_CCtx_setParameter(ctx, ZSTD_c_dictIDFlag, 0);
+	return ctx;
 }
 
-/* Whether three samples, cheaply tried, all refuse to shrink. */
+/*
+ * Compresses behind what is in @ret, if it saves 1/32.  zstd stops by itself where the room ends.
+ * Without memory for zstd's tables the segment is stored raw, which is right too.
+ */
 static bool
-incompressible(struct codec *c, struct slice plain)
+compress(ZSTD_CCtx **ctx, int level, struct slice plain, struct buf *ret)
 {
-	uint8_t out[PROBE_LEN + 512];
+	size_t room = plain.len - plain.len / 32;
+	size_t n;
 
-	if (plain.len < PROBE_FROM)
+	if (*ctx == NULL)
+		*ctx = compressor_new(level);
+	if (*ctx == NULL)
 		return false;
-	for (size_t i = 0; i < 3; i++) {
-		const uint8_t *at = plain.p + (plain.len - PROBE_LEN) / 2 * i;
-		size_t n = ZSTD_compressCCtx(c->cctx, out, sizeof out, at, PROBE_LEN, 1);
-
-		if (!ZSTD_isError(n) && saves(PROBE_LEN, n))
-			return false;
-	}
+	buf_reserve(ret, room);
+	n = ZSTD_compress2(*ctx, ret->p + ret->len, room, plain.p, plain.len);
+	if (ZSTD_isError(n))
+		return false;
+	ret->len += n;
 	return true;
+}
+
+/*
+ * Whether the bytes of a few samples are spread so evenly that no entropy coder gains 1/32: that
+ * takes an entropy below 7.75 bits, so an n²/Σh² below 2^7.75 = 215 (the collision entropy is never
+ * above Shannon's).  16 KiB of noise have about 252.
+ */
+static bool
+looks_random(struct slice plain)
+{
+	uint32_t count[256] = {0};
+	uint64_t squares = 0, n = SAMPLE_PIECE * SAMPLE_PIECES;
+	size_t stride = plain.len / SAMPLE_PIECES;
+
+	if (stride < SAMPLE_PIECE)
+		return false; /* so little is compressed sooner than thought about */
+	for (size_t piece = 0; piece < SAMPLE_PIECES; piece++)
+		for (size_t i = 0; i < SAMPLE_PIECE; i++)
+			count[plain.p[piece * stride + i]]++;
+	for (size_t i = 0; i < ARRAY_LEN(count); i++)
+		squares += (uint64_t)count[i] * count[i];
+	return squares * 230 < n * n;
 }
 
 void
 codec_pack(struct codec *c, struct slice plain, struct buf *ret)
 {
-	size_t at = ret->len, n, room;
+	size_t start = ret->len;
+	bool try_it = plain.len > 0;
 
-	if (!incompressible(c, plain)) {
-		/* No room to grow: what doesn't shrink is an error, and stored raw. */
-		room = plain.len;
-		buf_reserve(ret, room + 1);
+	/* A slow level isn't spent on noise in which the fast one, over all of it, found nothing. */
+	if (c->level > FAST_LEVEL && looks_random(plain)) {
 		buf_append_u8(ret, TAG_ZSTD);
-		ZSTD_CCtx_reset(c->cctx, ZSTD_reset_session_and_parameters);
-		ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_compressionLevel, c->level);
-		ZSTD_CCtx_setParameter(c->cctx, ZSTD_c_contentSizeFlag, 0);
-		n = ZSTD_compress2(c->cctx, ret->p + ret->len, room, plain.p, plain.len);
-		if (!ZSTD_isError(n) && saves(plain.len, n)) {
-			ret->len += n;
-			return;
-		}
-		ret->len = at;
+		try_it = compress(&c->probe, 1, plain, ret);
+		ret->len = start;
 	}
+
+	buf_append_u8(ret, TAG_ZSTD);
+	if (try_it && compress(&c->compressor, c->level, plain, ret))
+		return;
+	ret->len = start;
 	buf_append_u8(ret, TAG_RAW);
 	buf_append(ret, plain.p, plain.len);
 }
 
-static int
-unpack_zstd(struct codec *c, struct slice body, size_t plain_len, struct buf *ret, struct err *err)
+/* Exactly one frame of this version, and nothing behind it. */
+static bool
+is_single_frame(struct slice frame)
 {
-	size_t n, frame = ZSTD_findFrameCompressedSize(body.p, body.len);
+	uint32_t magic = 0;
 
-	if (ZSTD_isError(frame) || frame != body.len)
-		return err_set(err, ERR_CORRUPT, "compressed bytes are no single frame");
-	n = ZSTD_decompressDCtx(c->dctx, buf_extend(ret, plain_len), plain_len, body.p, body.len);
-	if (ZSTD_isError(n) || n != plain_len)
+	if (frame.len < 4)
+		return false;
+	for (size_t i = 0; i < 4; i++)
+		magic |= (uint32_t)frame.p[i] << (8 * i);
+	/* ZSTD_decompress would also pass over "skippable" frames, and read those of old versions. */
+	return magic == ZSTD_MAGICNUMBER &&
+	       ZSTD_findFrameCompressedSize(frame.p, frame.len) == frame.len;
+}
+
+static int
+decompress(struct codec *c, struct slice frame, size_t plain_len, struct buf *ret, struct err *err)
+{
+	unsigned long long stated;
+	size_t n;
+
+	if (!is_single_frame(frame))
+		return err_set(err, ERR_CORRUPT, "compressed data is not a single zstd frame");
+	stated = ZSTD_getFrameContentSize(frame.p, frame.len);
+	if (stated != ZSTD_CONTENTSIZE_UNKNOWN && stated != plain_len)
 		return err_set(err, ERR_CORRUPT,
-			       "compressed bytes are damaged or of another length");
+			       "compressed data claims %llu bytes where %zu must be", stated,
+			       plain_len);
+
+	if (c->decompressor == NULL)
+		c->decompressor = ZSTD_createDCtx();
+	if (c->decompressor == NULL)
+		return err_set(err, ERR_IO, "no memory to decompress %zu bytes", plain_len);
+
+	buf_reserve(ret, plain_len + 1); /* + 1: an address even for nothing */
+	n = ZSTD_decompressDCtx(c->decompressor, ret->p, plain_len, frame.p, frame.len);
+	if (ZSTD_isError(n))
+		return err_set(err, ERR_CORRUPT, "compressed data is damaged: %s",
+			       ZSTD_getErrorName(n));
+	if (n != plain_len)
+		return err_set(err, ERR_CORRUPT,
+			       "compressed data holds %zu bytes where %zu must be", n, plain_len);
+	ret->len = n;
 	return 0;
 }
 
@@ -108,19 +176,23 @@ codec_unpack(struct codec *c, struct slice packed, size_t plain_len, struct buf 
 	     struct err *err)
 {
 	struct slice body;
-	int r = 0;
 
 	buf_reset(ret);
-	if (packed.len < 1)
-		return err_set(err, ERR_CORRUPT, "packed bytes are empty");
+	if (packed.len == 0)
+		return err_set(err, ERR_CORRUPT, "packed data is empty");
 	body = slice_of(packed.p + 1, packed.len - 1);
-	if (packed.p[0] == TAG_ZSTD)
-		r = unpack_zstd(c, body, plain_len, ret, err);
-	else if (packed.p[0] != TAG_RAW || body.len != plain_len)
-		r = err_set(err, ERR_CORRUPT, "packed bytes of an unknown kind or another length");
-	else
+
+	switch (packed.p[0]) {
+	case TAG_RAW:
+		if (body.len != plain_len)
+			return err_set(err, ERR_CORRUPT,
+				       "packed data holds %zu bytes where %zu must be", body.len,
+				       plain_len);
 		buf_append(ret, body.p, body.len);
-	if (r < 0)
-		buf_reset(ret);
-	return r;
+		return 0;
+	case TAG_ZSTD:
+		return decompress(c, body, plain_len, ret, err);
+	default:
+		return err_set(err, ERR_CORRUPT, "packed data has the unknown tag %u", packed.p[0]);
+	}
 }

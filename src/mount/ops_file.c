@@ -8,6 +8,9 @@
 
 #include "private.h"
 
+/* What the kernel's readahead would ask for at the first read. */
+#define STORE_MAX (128u * KIB)
+
 static struct view_file *
 file_of(const struct fuse_file_info *fi)
 {
@@ -55,6 +58,31 @@ mount_thread_buffer(size_t len)
 
 /* ---- handlers -------------------------------------------------------------------------- */
 
+/*
+ * Puts a small file into the page cache when it is first opened, which saves its reader a request.
+ *
+ * Storing waits for pages that are being read, so it must never be done where a reading request may
+ * be under way: another thread would have to answer that, and all may be here.  Before the reply to
+ * a node's first open there can be none.
+ */
+static void
+store_small(struct mount_fs *fs, fuse_ino_t ino, struct view_file *f)
+{
+	uint64_t size = view_file_size(f);
+	size_t len = 0;
+	struct fuse_bufvec v = FUSE_BUFVEC_INIT(size);
+	char *p;
+
+	if (size == 0 || size > STORE_MAX)
+		return;
+	p = mount_thread_buffer(size);
+	/* An error is told to who reads. */
+	if (view_read(fs->view, f, 0, p, size, &len, NULL) < 0 || len != size)
+		return;
+	v.buf[0].mem = p;
+	(void)fuse_lowlevel_notify_store(fs->fuse, ino, 0, &v, 0);
+}
+
 static int
 open_file(struct mount_fs *fs, struct view_node *n, struct fuse_file_info *fi)
 {
@@ -72,6 +100,8 @@ open_file(struct mount_fs *fs, struct view_node *n, struct fuse_file_info *fi)
 	/* The mount's own texts have no size to rely on. */
 	fi->direct_io = !view_file_immutable(f);
 	fi->noflush = 1;
+	if (view_file_immutable(f) && view_node_first_open(n))
+		store_small(fs, mount_ino_of(fs, n), f);
 	return 0;
 }
 

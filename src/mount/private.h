@@ -22,6 +22,7 @@
 /* What handlers get as their session's user data. */
 struct mount_fs {
 	struct view *view;
+	struct fuse_session *fuse;
 	bool acl; /* the kernel enforces ACLs */
 };
 

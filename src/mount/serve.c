@@ -21,7 +21,6 @@
 
 struct session {
 	struct mount_fs fs;
-	struct fuse_session *fuse;
 	const struct mount_options *options;
 	const char *dir; /* absolute */
 	struct mount_loop *loop;
@@ -106,9 +105,9 @@ open_session(struct session *s, struct err *err)
 	argv[2] = text;
 	complaint[0] = '\0';
 	fuse_set_log_func(log_libfuse);
-	s->fuse = fuse_session_new(&args, &ops, sizeof ops, &s->fs);
+	s->fs.fuse = fuse_session_new(&args, &ops, sizeof ops, &s->fs);
 	fuse_opt_free_args(&args);
-	if (s->fuse == NULL)
+	if (s->fs.fuse == NULL)
 		return err_set(err, ERR_INVALID, "libfuse refuses the mount options %s: %s", text,
 			       complaint);
 	return 0;
@@ -180,8 +179,8 @@ tell_kernel(void *arg, struct view_node *dir, struct slice name)
 	fuse_ino_t ino = mount_ino_of(&s->fs, dir);
 
 	/* What the kernel doesn't hold it says ENOENT to, which is as good. */
-	(void)fuse_lowlevel_notify_inval_entry(s->fuse, ino, (const char *)name.p, name.len);
-	(void)fuse_lowlevel_notify_inval_inode(s->fuse, ino, 0, 0);
+	(void)fuse_lowlevel_notify_inval_entry(s->fs.fuse, ino, (const char *)name.p, name.len);
+	(void)fuse_lowlevel_notify_inval_inode(s->fs.fuse, ino, 0, 0);
 }
 
 /* Waits for a byte.  Return: it, or 0 when @timeout_ms passed. */
@@ -231,7 +230,7 @@ serve(struct session *s, struct mount_daemon *d, struct err *err)
 {
 	int r;
 
-	r = mount_loop_start(s->fuse, s->wake[1], &s->loop, err);
+	r = mount_loop_start(s->fs.fuse, s->wake[1], &s->loop, err);
 	if (r < 0)
 		return r;
 	log_write(LOG_INFO, "%s mounted on %s", s->options->source, s->dir);
@@ -246,14 +245,14 @@ mount_and_serve(struct session *s, struct mount_daemon *d, struct err *err)
 {
 	int r;
 
-	if (fuse_session_mount(s->fuse, s->dir) != 0)
+	if (fuse_session_mount(s->fs.fuse, s->dir) != 0)
 		return err_set(
 			err, ERR_DENIED,
 			"mounting on %s failed%s%s; is there a /dev/fuse, and may you use it?",
 			s->dir, complaint[0] != '\0' ? ": " : "", complaint);
 	forbid_dumps();
 	r = serve(s, d, err);
-	fuse_session_unmount(s->fuse);
+	fuse_session_unmount(s->fs.fuse);
 	return r;
 }
 
@@ -285,6 +284,6 @@ mount_serve(struct view *v, const struct mount_options *options, struct mount_da
 		close(s.wake[0]);
 		close(s.wake[1]);
 	}
-	fuse_session_destroy(s.fuse);
+	fuse_session_destroy(s.fs.fuse);
 	return r;
 }

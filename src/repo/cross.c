@@ -100,7 +100,7 @@ check_writer(struct repo *r, const struct chain_head *seen)
 	enum verdict v = judge_writer(r, seen);
 	struct finder f = {.wanted = seen};
 	char text[ERR_MESSAGE_MAX];
-	char prefix[64];
+	char prefix[96];
 
 	if (v == AS_SEEN)
 		return;

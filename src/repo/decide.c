@@ -90,13 +90,57 @@ rehearse(const struct buf *object, struct ledger_view *view, struct err *err)
 	return ledger_view_apply(view, e, err);
 }
 
-/* Whether we are alone at @seq. */
+/*
+ * An entry of sequence @seq that nobody knew of when the ledger was read, other than @own.
+ * Those known are on branches that a merge settled.
+ * Return: 0 when there is none, 1, or what listing gives.
+ */
 static int
-check_alone(struct repo *r, uint64_t seq, const struct hash *id, struct err *err)
+find_rival(struct repo *r, uint64_t seq, const struct hash *own, const struct ledger_keys *known,
+	   struct hash *ret, struct err *err)
 {
 	CLEANUP(ledger_keys_fini) struct ledger_keys keys = {0};
 	int k = ledger_list_seq(r, seq, &keys, err);
 
+	if (k < 0)
+		return k;
+	for (size_t i = 0; i < keys.n; i++)
+		if (!hash_equal(&keys.v[i].id, own) &&
+		    !ledger_keys_have(known, seq, &keys.v[i].id)) {
+			*ret = keys.v[i].id;
+			return 1;
+		}
+	return 0;
+}
+
+static int
+store_entry(struct repo *r, uint64_t seq, const struct buf *object, const struct hash *id,
+	    const struct ledger_keys *known, struct err *err)
+{
+	struct hash rival;
+	int k = find_rival(r, seq, id, known, &rival, err);
+
+	if (k < 0)
+		return k;
+	if (k == 0) {
+		k = store_create(r->store, ledger_key_format(seq, id).s, buf_slice(object), err);
+		if (k != ERR_EXISTS)
+			return k < 0 ? err_add(err, k, "storing ledger entry %" PRIu64, seq) : 0;
+	}
+	return err_set(
+		err, ERR_BUSY,
+		"another admin decided something at the same moment: look at it and try again");
+}
+
+static int
+check_alone(struct repo *r, uint64_t seq, const struct hash *id, const struct ledger_keys *known,
+	    struct err *err)
+{
+	struct hash rival;
+	int k = find_rival(r, seq, id, known, &rival, NULL);
+
+	if (k == 0)
+		return 0;
 	if (k < 0) {
 		/* The entry stands; whether it is alone shows at the next refresh. */
 		finding_add(
@@ -105,39 +149,14 @@ check_alone(struct repo *r, uint64_t seq, const struct hash *id, struct err *err
 			"the storage gave no listing of the ledger.");
 		return 0;
 	}
-	for (size_t i = 0; i < keys.n; i++) {
-		if (hash_equal(&keys.v[i].id, id))
-			continue;
-		finding_add(r, ERR_CORRUPT,
-			    "The ledger is forked: entry %" PRIu64
-			    " was decided twice (%s and %s).",
-			    seq, hex_short(id).s, hex_short(&keys.v[i].id).s);
-		return err_set(err, ERR_CORRUPT,
-			       "another admin decided at the same moment: entry %" PRIu64
-			       " of the ledger now exists twice (%s is yours, %s the other's), and "
-			       "neither counts until an admin merges them",
-			       seq, hex_short(id).s, hex_short(&keys.v[i].id).s);
-	}
-	return 0;
-}
-
-static int
-store_entry(struct repo *r, uint64_t seq, const struct buf *object, const struct hash *id,
-	    struct err *err)
-{
-	CLEANUP(ledger_keys_fini) struct ledger_keys keys = {0};
-	int k = ledger_list_seq(r, seq, &keys, err);
-
-	if (k < 0)
-		return k;
-	if (keys.n == 0) {
-		k = store_create(r->store, ledger_key_format(seq, id).s, buf_slice(object), err);
-		if (k != ERR_EXISTS)
-			return k < 0 ? err_add(err, k, "storing ledger entry %" PRIu64, seq) : 0;
-	}
-	return err_set(
-		err, ERR_BUSY,
-		"another admin decided something at the same moment: look at it and try again");
+	finding_add(r, ERR_CORRUPT,
+		    "The ledger is forked: entry %" PRIu64 " was decided twice (%s and %s).", seq,
+		    hex_short(id).s, hex_short(&rival).s);
+	return err_set(err, ERR_CORRUPT,
+		       "another admin decided at the same moment: entry %" PRIu64
+		       " of the ledger now exists twice (%s is yours, %s the other's), and neither "
+		       "counts until an admin merges them",
+		       seq, hex_short(id).s, hex_short(&rival).s);
 }
 
 static int
@@ -161,15 +180,14 @@ decide(struct repo *r, const struct decision *decisions, size_t n, struct err *e
 	if (k < 0)
 		return err_add(err, k, "nothing was decided");
 	seq = view.state.head.seq;
-	k = store_entry(r, seq, &object, &id, err);
+	k = store_entry(r, seq, &object, &id, &keys, err);
 	if (k < 0)
 		return k;
-	k = check_alone(r, seq, &id, err);
+	k = check_alone(r, seq, &id, &keys, err);
 	if (k < 0)
 		return k;
 
-	array_reserve(keys.v, keys.n, keys.cap);
-	keys.v[keys.n++] = (struct ledger_key){seq, id};
+	ledger_keys_add(&keys, seq, &id);
 	ledger_keys_fini(&r->ledger_keys);
 	r->ledger_keys = keys;
 	keys = (struct ledger_keys){0};

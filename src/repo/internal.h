@@ -57,6 +57,7 @@ MUST_CHECK int ledger_list_seq(struct repo *r, uint64_t seq, struct ledger_keys 
 			       struct err *err);
 bool ledger_keys_equal(const struct ledger_keys *a, const struct ledger_keys *b);
 bool ledger_keys_have(const struct ledger_keys *keys, uint64_t seq, const struct hash *id);
+void ledger_keys_add(struct ledger_keys *keys, uint64_t seq, const struct hash *id);
 void ledger_keys_fini(struct ledger_keys *keys);
 
 /**

@@ -110,6 +110,14 @@ ledger_keys_have(const struct ledger_keys *keys, uint64_t seq, const struct hash
 }
 
 void
+ledger_keys_add(struct ledger_keys *keys, uint64_t seq, const struct hash *id)
+{
+	array_reserve(keys->v, keys->n, keys->cap);
+	keys->v[keys->n++] = (struct ledger_key){seq, *id};
+	sort_unique(keys);
+}
+
+void
 ledger_keys_fini(struct ledger_keys *keys)
 {
 	free(keys->v);

@@ -1,38 +1,40 @@
 /*
- * fault.c - a store that fails on demand, for tests.
+ * fault.c - a store whose nth call fails, for fault loops.
  *
  * Layer 1.
  */
-#include "store/private.h"
+#include "store/backends.h"
 
 struct fault {
 	struct store *inner;
-	atomic_uint left; /* calls until the failure; 0: not armed */
+	atomic_uint countdown; /* calls until the one that fails; 0: none armed */
 	atomic_int code;
 	atomic_bool fired;
 };
 
-/* Counts a call.  Return: 0, or the code when this call is the one to fail. */
+/* Whether this call is the one.  Its code, or 0. */
 static int
-count(struct fault *f, const char *what, struct err *err)
+fault_here(struct fault *f, const char *what, struct err *err)
 {
-	unsigned left = atomic_load(&f->left);
+	unsigned left = atomic_load(&f->countdown);
 
+	/* Exactly one of several threads takes the step from 1 to 0. */
 	do {
 		if (left == 0)
 			return 0;
-	} while (!atomic_compare_exchange_weak(&f->left, &left, left - 1));
+	} while (!atomic_compare_exchange_weak(&f->countdown, &left, left - 1));
 	if (left > 1)
 		return 0;
+
 	atomic_store(&f->fired, true);
-	return err_set(err, atomic_load(&f->code), "%s: a fault was injected", what);
+	return err_set(err, atomic_load(&f->code), "injected fault: %s", what);
 }
 
 static int
 fault_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret, struct err *err)
 {
 	struct fault *f = arg;
-	int r = count(f, key, err);
+	int r = fault_here(f, "get", err);
 
 	return r < 0 ? r : store_get(f->inner, key, off, len, ret, err);
 }
@@ -41,7 +43,7 @@ static int
 fault_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 {
 	struct fault *f = arg;
-	int r = count(f, key, err);
+	int r = fault_here(f, "size", err);
 
 	return r < 0 ? r : store_size(f->inner, key, ret, err);
 }
@@ -50,7 +52,7 @@ static int
 fault_create(void *arg, const char *key, struct slice body, struct err *err)
 {
 	struct fault *f = arg;
-	int r = count(f, key, err);
+	int r = fault_here(f, "create", err);
 
 	return r < 0 ? r : store_create(f->inner, key, body, err);
 }
@@ -60,7 +62,7 @@ fault_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 	   struct err *err)
 {
 	struct fault *f = arg;
-	int r = count(f, prefix, err);
+	int r = fault_here(f, "list", err);
 
 	return r < 0 ? r : store_list(f->inner, prefix, delimited, fn, fn_arg, err);
 }
@@ -69,7 +71,7 @@ static int
 fault_remove(void *arg, const char *key, struct err *err)
 {
 	struct fault *f = arg;
-	int r = count(f, key, err);
+	int r = fault_here(f, "remove", err);
 
 	return r < 0 ? r : store_remove(f->inner, key, err);
 }
@@ -83,41 +85,45 @@ fault_close(void *arg)
 	free(f);
 }
 
-static const struct store_ops fault_ops = {.scheme = "fault",
-					   .get = fault_get,
-					   .size = fault_size,
-					   .create = fault_create,
-					   .list = fault_list,
-					   .remove = fault_remove,
-					   .close = fault_close};
+const struct store_ops store_fault_ops = {
+	.scheme = "fault",
+	.get = fault_get,
+	.size = fault_size,
+	.create = fault_create,
+	.list = fault_list,
+	.remove = fault_remove,
+	.close = fault_close,
+};
 
 struct store *
 store_fault_new(struct store *inner)
 {
-	struct fault *f = mem_alloc(sizeof *f);
+	struct fault *f = mem_alloc(sizeof(*f));
 
 	f->inner = inner;
-	return store_new(&fault_ops, f, store_url(inner));
+	return store_new(&store_fault_ops, f, store_url(inner));
 }
 
-static struct fault *
-fault_of(struct store *faulty)
+struct store *
+store_fault_inner(const void *arg)
 {
-	return store_arg(faulty);
+	return ((const struct fault *)arg)->inner;
 }
 
 void
 store_fault_arm(struct store *faulty, unsigned nth, int code)
 {
-	struct fault *f = fault_of(faulty);
+	struct fault *f = store_arg_of(faulty);
 
 	atomic_store(&f->fired, false);
 	atomic_store(&f->code, code);
-	atomic_store(&f->left, nth);
+	atomic_store(&f->countdown, nth);
 }
 
 bool
 store_fault_fired(struct store *faulty)
 {
-	return atomic_load(&fault_of(faulty)->fired);
+	struct fault *f = store_arg_of(faulty);
+
+	return atomic_load(&f->fired);
 }

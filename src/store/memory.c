@@ -1,11 +1,13 @@
 /*
  * memory.c - a store in memory, for tests.
  *
+ * An array sorted by key under one lock: small, and obviously right, which is what a twin is for.
+ *
  * Layer 1.
  */
 #include <pthread.h>
 
-#include "store/private.h"
+#include "tillfs/store.h"
 
 struct object {
 	char *key;
@@ -14,155 +16,169 @@ struct object {
 
 struct memory {
 	pthread_mutex_t lock;
-	struct object *v; /* ascending by key; protected by lock */
+	struct object *objects; /* protected by lock, as the two below; ascending by key */
 	size_t n, cap;
 };
 
-/* Where @key is, or belongs. */
+/* The index of @key, or of the first key above it. */
 static size_t
-position(const struct memory *m, const char *key, bool *found)
+find(const struct memory *m, const char *key)
 {
-	size_t lo = 0, hi = m->n;
+	size_t low = 0, high = m->n;
 
-	*found = false;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = strcmp(m->v[mid].key, key);
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
 
-		if (order == 0) {
-			*found = true;
-			return mid;
-		}
-		if (order < 0)
-			lo = mid + 1;
+		if (strcmp(m->objects[mid].key, key) < 0)
+			low = mid + 1;
 		else
-			hi = mid;
+			high = mid;
 	}
-	return lo;
+	return low;
 }
 
-static int
-missing(const char *key, struct err *err)
+/* The object, or NULL. */
+static struct object *
+lookup(const struct memory *m, const char *key)
 {
-	return err_set(err, ERR_NOENT, "%s: no such object", key);
+	size_t i = find(m, key);
+
+	return i < m->n && strcmp(m->objects[i].key, key) == 0 ? &m->objects[i] : NULL;
 }
 
 static int
 memory_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret, struct err *err)
 {
 	struct memory *m = arg;
-	bool found;
-	size_t i;
+	const struct object *o;
+	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	i = position(m, key, &found);
-	if (found && off < m->v[i].body.len)
-		buf_append(ret, m->v[i].body.p + off, min_u64(len, m->v[i].body.len - off));
+	o = lookup(m, key);
+	if (o == NULL)
+		r = err_set(err, ERR_NOENT, "no such object");
+	else if (off < o->body.len)
+		buf_append(ret, o->body.p + off, (size_t)min_u64(len, o->body.len - off));
 	pthread_mutex_unlock(&m->lock);
-	return found ? 0 : missing(key, err);
+	return r;
 }
 
 static int
 memory_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 {
 	struct memory *m = arg;
-	bool found;
-	size_t i;
+	const struct object *o;
+	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	i = position(m, key, &found);
-	if (found)
-		*ret = m->v[i].body.len;
+	o = lookup(m, key);
+	if (o == NULL)
+		r = err_set(err, ERR_NOENT, "no such object");
+	else
+		*ret = o->body.len;
 	pthread_mutex_unlock(&m->lock);
-	return found ? 0 : missing(key, err);
+	return r;
+}
+
+static void
+insert(struct memory *m, const char *key, struct slice body)
+{
+	size_t i = find(m, key);
+
+	array_reserve(m->objects, m->n, m->cap);
+	memmove(m->objects + i + 1, m->objects + i, (m->n - i) * sizeof(*m->objects));
+	m->objects[i] = (struct object){.key = str_copy(key)};
+	buf_append(&m->objects[i].body, body.p, body.len);
+	m->n++;
 }
 
 static int
 memory_create(void *arg, const char *key, struct slice body, struct err *err)
 {
 	struct memory *m = arg;
-	bool found;
-	size_t i;
+	int r = 0;
 
 	pthread_mutex_lock(&m->lock);
-	i = position(m, key, &found);
-	if (!found) {
-		array_reserve(m->v, m->n, m->cap);
-		memmove(m->v + i + 1, m->v + i, (m->n - i) * sizeof *m->v);
-		m->v[i] = (struct object){.key = str_copy(key)};
-		buf_append(&m->v[i].body, body.p, body.len);
-		m->n++;
+	if (lookup(m, key) != NULL)
+		r = err_set(err, ERR_EXISTS, "there is such an object already");
+	else
+		insert(m, key, body);
+	pthread_mutex_unlock(&m->lock);
+	return r;
+}
+
+/* Copies the entry at or after @from out of the lock.  False at the end of the prefix. */
+static bool
+next_entry(struct memory *m, const char *from, const char *prefix, char **ret_key, uint64_t *ret_size)
+{
+	size_t i;
+	bool found;
+
+	pthread_mutex_lock(&m->lock);
+	i = find(m, from);
+	found = i < m->n && strncmp(m->objects[i].key, prefix, strlen(prefix)) == 0;
+	if (found) {
+		*ret_key = str_copy(m->objects[i].key);
+		*ret_size = m->objects[i].body.len;
 	}
 	pthread_mutex_unlock(&m->lock);
-	return found ? err_set(err, ERR_EXISTS, "%s: exists already", key) : 0;
+	return found;
+}
+
+/* The callback runs outside the lock, so it may use the store. */
+static int
+memory_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
+	    struct err *err)
+{
+	CLEANUP(freep) char *from = str_copy(prefix);
+
+	for (;;) {
+		CLEANUP(freep) char *key = NULL;
+		struct store_entry entry = {0};
+		char *slash;
+		int r;
+
+		if (!next_entry(arg, from, prefix, &key, &entry.size))
+			return 0;
+		slash = delimited ? strchr(key + strlen(prefix), '/') : NULL;
+		if (slash != NULL) {
+			slash[1] = '\0';
+			entry.size = 0;
+			entry.is_prefix = true;
+		}
+		entry.key = key;
+		r = fn(fn_arg, &entry, err);
+		if (r != 0)
+			return r;
+
+		/* The least key above: a byte 0x01 more; above a whole folder: '0' follows '/'. */
+		free(from);
+		from = str_format("%s\x01", key);
+		if (slash != NULL) {
+			from[strlen(from) - 2] = '/' + 1;
+			from[strlen(from) - 1] = '\0';
+		}
+	}
 }
 
 static int
 memory_remove(void *arg, const char *key, struct err *err)
 {
 	struct memory *m = arg;
-	bool found;
-	size_t i;
-
-	pthread_mutex_lock(&m->lock);
-	i = position(m, key, &found);
-	if (found) {
-		free(m->v[i].key);
-		buf_fini(&m->v[i].body);
-		memmove(m->v + i, m->v + i + 1, (m->n - i - 1) * sizeof *m->v);
-		m->n--;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return found ? 0 : missing(key, err);
-}
-
-/* A copy of what is to be listed, so that the caller may use the store meanwhile. */
-static struct store_entry *
-matching(struct memory *m, const char *prefix, bool delimited, size_t *n)
-{
-	size_t skip = strlen(prefix), cap = 0;
-	struct store_entry *v = NULL;
-
-	pthread_mutex_lock(&m->lock);
-	for (size_t i = 0; i < m->n; i++) {
-		const char *key = m->v[i].key;
-		const char *slash =
-			strncmp(key, prefix, skip) == 0 ? strchr(key + skip, '/') : NULL;
-		struct store_entry e = {.size = m->v[i].body.len};
-
-		if (strncmp(key, prefix, skip) != 0)
-			continue;
-		if (delimited && slash != NULL) {
-			size_t len = (size_t)(slash - key) + 1;
-
-			if (*n > 0 && v[*n - 1].is_prefix && strncmp(v[*n - 1].key, key, len) == 0)
-				continue;
-			e = (struct store_entry){.key = str_format("%.*s", (int)len, key),
-						 .is_prefix = true};
-		} else {
-			e.key = str_copy(key);
-		}
-		array_reserve(v, *n, cap);
-		v[(*n)++] = e;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return v;
-}
-
-static int
-memory_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
-	    struct err *err)
-{
-	size_t n = 0;
-	struct store_entry *v = matching(arg, prefix, delimited, &n);
+	struct object *o;
 	int r = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (r == 0)
-			r = fn(fn_arg, &v[i], err);
-		free((char *)v[i].key);
+	pthread_mutex_lock(&m->lock);
+	o = lookup(m, key);
+	if (o == NULL) {
+		r = err_set(err, ERR_NOENT, "no such object");
+	} else {
+		free(o->key);
+		buf_fini(&o->body);
+		m->n--;
+		memmove(o, o + 1, (m->n - (size_t)(o - m->objects)) * sizeof(*o));
 	}
-	free(v);
+	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 
@@ -172,26 +188,28 @@ memory_close(void *arg)
 	struct memory *m = arg;
 
 	for (size_t i = 0; i < m->n; i++) {
-		free(m->v[i].key);
-		buf_fini(&m->v[i].body);
+		free(m->objects[i].key);
+		buf_fini(&m->objects[i].body);
 	}
-	free(m->v);
+	free(m->objects);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
 
-static const struct store_ops memory_ops = {.scheme = "memory",
-					    .get = memory_get,
-					    .size = memory_size,
-					    .create = memory_create,
-					    .list = memory_list,
-					    .remove = memory_remove,
-					    .close = memory_close};
+static const struct store_ops memory_ops = {
+	.scheme = "memory",
+	.get = memory_get,
+	.size = memory_size,
+	.create = memory_create,
+	.list = memory_list,
+	.remove = memory_remove,
+	.close = memory_close,
+};
 
 struct store *
 store_memory_new(void)
 {
-	struct memory *m = mem_alloc(sizeof *m);
+	struct memory *m = mem_alloc(sizeof(*m));
 
 	pthread_mutex_init(&m->lock, NULL);
 	return store_new(&memory_ops, m, "memory:");

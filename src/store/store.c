@@ -1,11 +1,13 @@
 /*
- * store.c - which back end a URL means, and what every back end may rely on.
+ * store.c - choosing a back end, and checking what callers ask before it gets there.
  *
  * Layer 1.
  */
-#include "tillfs/store.h"
+#include <inttypes.h>
 
-#include "store/private.h"
+#include "store/backends.h"
+
+#define GET_MAX ((uint64_t)64 * MIB)
 
 struct store {
 	const struct store_ops *ops;
@@ -13,12 +15,86 @@ struct store {
 	char *url;
 };
 
+/* ---- opening */
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Undoes %XX.  NULL when an escape is broken or hides a NUL. */
+static char *
+percent_decode(const char *s)
+{
+	CLEANUP(freep) char *out = mem_alloc(strlen(s) + 1);
+	size_t n = 0;
+
+	for (; *s != '\0'; s++) {
+		if (*s != '%') {
+			out[n++] = *s;
+			continue;
+		}
+		int high = hex_digit(s[1]);
+		int low = high >= 0 ? hex_digit(s[2]) : -1;
+
+		if (low < 0 || (high == 0 && low == 0))
+			return NULL;
+		out[n++] = (char)(high << 4 | low);
+		s += 2;
+	}
+	return steal_ptr(&out);
+}
+
+static int
+open_file_url(const char *url, bool create, struct store **ret, struct err *err)
+{
+	CLEANUP(freep) char *path = NULL;
+	const char *rest = url + strlen("file://");
+
+	if (rest[0] != '/')
+		return err_set(err, ERR_INVALID,
+			       "%s: a local store is file:// and an absolute path, such as "
+			       "file:///srv/pos-backup",
+			       url);
+	path = percent_decode(rest);
+	if (path == NULL)
+		return err_set(err, ERR_INVALID, "%s: a %% must be followed by two digits", url);
+	return store_file_open(path, create, ret, err);
+}
+
+int
+store_open(const char *url, bool create, struct store **ret, struct err *err)
+{
+	static const char *const later[] = {"http:", "https:", "s3:",  "azure:",
+					    "az:",   "webdav:", "dav:", "sftp:"};
+
+	*ret = NULL;
+	if (strncmp(url, "file://", strlen("file://")) == 0)
+		return open_file_url(url, create, ret, err);
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		if (strncmp(url, later[i], strlen(later[i])) == 0)
+			return err_set(err, ERR_UNSUPPORTED,
+				       "this build of tillfs has no %s store; it has file:///path",
+				       later[i]);
+	if (url[0] == '/')
+		return err_set(err, ERR_INVALID, "%s: not a URL; did you mean file://%s?", url,
+			       url);
+	return err_set(err, ERR_INVALID, "%s: not the URL of a store, such as file:///srv/backup",
+		       url);
+}
+
 struct store *
 store_new(const struct store_ops *ops, void *arg, const char *url)
 {
-	struct store *s = mem_alloc(sizeof *s);
+	struct store *s = mem_alloc(sizeof(*s));
 
-	*s = (struct store){.ops = ops, .arg = arg, .url = str_copy(url)};
+	s->ops = ops;
+	s->arg = arg;
+	s->url = str_copy(url);
 	return s;
 }
 
@@ -32,8 +108,14 @@ store_close(struct store *s)
 	free(s);
 }
 
+const struct store_ops *
+store_ops_of(const struct store *s)
+{
+	return s->ops;
+}
+
 void *
-store_arg(const struct store *s)
+store_arg_of(const struct store *s)
 {
 	return s->arg;
 }
@@ -47,121 +129,134 @@ store_url(const struct store *s)
 const char *
 store_local_path(const struct store *s)
 {
-	return strncmp(s->url, "file://", 7) == 0 ? s->url + 7 : NULL;
+	if (s->ops == &store_fault_ops)
+		return store_local_path(store_fault_inner(s->arg));
+	return s->ops == &store_file_ops ? store_file_path(s->arg) : NULL;
 }
 
-int
-store_open(const char *url, bool create, struct store **ret, struct err *err)
-{
-	static const char *const later[] = {"s3://", "gs://", "azure://", "webdav+https://",
-					    "sftp://"};
+/* ---- checking arguments */
 
-	*ret = NULL;
-	if (strncmp(url, "file:///", 8) == 0)
-		return store_file_open(url, create, ret, err);
-	if (strncmp(url, "file:", 5) == 0)
-		return err_set(err, ERR_INVALID, "%s: a file URL is file:/// and an absolute path",
-			       url);
-	for (size_t i = 0; i < ARRAY_LEN(later); i++)
-		if (strncmp(url, later[i], strlen(later[i])) == 0)
-			return err_set(err, ERR_UNSUPPORTED,
-				       "%s: this tillfs has no support for %s", url, later[i]);
-	return err_set(err, ERR_INVALID,
-		       "%s is no repository URL; one looks like file:///srv/pos-backup", url);
-}
-
-/* ---- keys ---- */
-
+/* Whether each component of @text is a legal one; the last may be empty if @open_ended. */
 static bool
-component_ok(const char *p, size_t len)
+components_ok(const char *text, bool open_ended)
 {
-	return len > 0 && !(len <= 2 && p[0] == '.' && (len == 1 || p[1] == '.'));
-}
-
-/* @prefix: may be empty, end in '/', or break off in the middle of a component. */
-static int
-check_key(const char *key, bool prefix, struct err *err)
-{
-	size_t len = strlen(key);
-	const char *p = key;
-
-	if (len > STORE_KEY_MAX)
-		return err_set(err, ERR_INVALID, "a key of %zu bytes is too long", len);
-	if (prefix && len == 0)
-		return 0;
 	for (;;) {
-		size_t part = strcspn(p, "/");
+		size_t len = strcspn(text, "/");
+		bool last = text[len] == '\0';
 
-		if (!component_ok(p, part) && !(prefix && part == 0 && p[0] == '\0' && p > key))
-			return err_set(err, ERR_INVALID, "'%s' is no object key", key);
-		if (p[part] == '\0')
-			return 0;
-		p += part + 1;
+		if (len == 0 && !(last && open_ended))
+			return false;
+		if ((len == 1 || len == 2) && strncmp(text, "..", len) == 0 && !(last && open_ended))
+			return false;
+		if (last)
+			return true;
+		text += len + 1;
 	}
 }
 
-/* ---- operations ---- */
+static bool
+text_ok(const char *text)
+{
+	return strlen(text) <= STORE_KEY_MAX && utf8_valid(slice_str(text));
+}
+
+static int
+check_key(const char *key, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf shown = BUF_INIT;
+
+	if (text_ok(key) && components_ok(key, false))
+		return 0;
+	text_append_safe(&shown, slice_of(key, strnlen(key, STORE_KEY_MAX)));
+	return err_set(err, ERR_INVALID, "\"%s\" is no key of an object", buf_cstr(&shown));
+}
+
+/* ---- operations */
 
 int
 store_get(struct store *s, const char *key, uint64_t off, uint64_t len, struct buf *ret,
 	  struct err *err)
 {
-	int r = check_key(key, false, err);
+	int r;
 
 	buf_reset(ret);
-	if (r == 0 && len > STORE_GET_MAX)
-		r = err_set(err, ERR_INVALID, "%s: a range of %llu bytes is too long", key,
-			    (unsigned long long)len);
-	if (r == 0)
-		r = s->ops->get(s->arg, key, off, len, ret, err);
+	r = check_key(key, err);
 	if (r < 0)
+		return r;
+	if (len > GET_MAX)
+		return err_set(err, ERR_INVALID, "%s: %" PRIu64 " bytes at once are too many", key,
+			       len);
+
+	r = s->ops->get(s->arg, key, off, len, ret, err);
+	if (r < 0) {
 		buf_reset(ret);
-	return r;
+		return err_add(err, r, "%s", key);
+	}
+	if (ret->len > len) {
+		buf_reset(ret);
+		return err_set(err, ERR_IO, "%s: the store sent more than was asked for", key);
+	}
+	return 0;
 }
 
 int
 store_get_all(struct store *s, const char *key, uint64_t max, struct buf *ret, struct err *err)
 {
-	int r = store_get(s, key, 0, min_u64(max + 1, STORE_GET_MAX), ret, err);
+	int r;
 
-	if (r == 0 && ret->len > max) {
+	/* One byte more than allowed tells an object that is too long. */
+	max = min_u64(max, GET_MAX - 1);
+	r = store_get(s, key, 0, max + 1, ret, err);
+	if (r < 0)
+		return r;
+	if (ret->len > max) {
 		buf_reset(ret);
-		return err_set(err, ERR_CORRUPT, "%s: longer than the %llu bytes it may have", key,
-			       (unsigned long long)max);
+		return err_set(err, ERR_CORRUPT, "%s: longer than the %" PRIu64 " bytes allowed",
+			       key, max);
 	}
-	return r;
+	return 0;
 }
 
 int
 store_size(struct store *s, const char *key, uint64_t *ret, struct err *err)
 {
-	int r = check_key(key, false, err);
+	int r;
 
 	*ret = 0;
-	return r < 0 ? r : s->ops->size(s->arg, key, ret, err);
+	r = check_key(key, err);
+	if (r < 0)
+		return r;
+	r = s->ops->size(s->arg, key, ret, err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
 }
 
 int
 store_create(struct store *s, const char *key, struct slice body, struct err *err)
 {
-	int r = check_key(key, false, err);
+	int r = check_key(key, err);
 
-	return r < 0 ? r : s->ops->create(s->arg, key, body, err);
+	if (r < 0)
+		return r;
+	r = s->ops->create(s->arg, key, body, err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
 }
 
 int
 store_list(struct store *s, const char *prefix, bool delimited, store_list_fn *fn, void *arg,
 	   struct err *err)
 {
-	int r = check_key(prefix, true, err);
-
-	return r < 0 ? r : s->ops->list(s->arg, prefix, delimited, fn, arg, err);
+	if (prefix[0] != '\0' && !(text_ok(prefix) && components_ok(prefix, true)))
+		return err_set(err, ERR_INVALID, "\"%.64s\" is no prefix of keys", prefix);
+	return s->ops->list(s->arg, prefix, delimited, fn, arg, err);
 }
 
 int
 store_remove(struct store *s, const char *key, struct err *err)
 {
-	int r = check_key(key, false, err);
+	int r = check_key(key, err);
 
-	return r < 0 ? r : s->ops->remove(s->arg, key, err);
+	if (r < 0)
+		return r;
+	r = s->ops->remove(s->arg, key, err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
 }

@@ -89,7 +89,10 @@ run_find_locked(struct transfer *t, struct remote *m, uint32_t block)
 	struct run *run = m->runs[block];
 
 	if (run != NULL && is_stale(run, block)) {
-		run_unmap_locked(t, run, block);
+		if (run->state == RUN_FAILED)
+			run_drop_locked(t, run);
+		else
+			run_unmap_locked(t, run, block);
 		run = NULL;
 	}
 	if (run != NULL)

@@ -61,6 +61,12 @@ view_file_immutable(const struct view_file *f)
 	return f->file != NULL;
 }
 
+uint64_t
+view_file_size(const struct view_file *f)
+{
+	return f->file != NULL ? tree_file_size(f->file) : f->text.len;
+}
+
 int
 view_read(struct view *v, struct view_file *f, uint64_t off, void *p, size_t len, size_t *ret_len,
 	  struct err *err)

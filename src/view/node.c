@@ -243,6 +243,12 @@ view_unref(struct view *v, struct view_node *n, uint64_t count)
 	}
 }
 
+bool
+view_node_first_open(struct view_node *n)
+{
+	return !atomic_exchange(&n->opened, true);
+}
+
 /* The length that the path up to and including @n has, each name with a slash in front. */
 static size_t
 path_len(const struct view_node *n, enum view_kind top)

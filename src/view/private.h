@@ -46,9 +46,10 @@ struct view_node {
 	_Atomic(uint64_t) refs; /* becomes 0 only under the table's lock */
 	uint64_t trees;         /* VIEW_INSIDE: bit i is set when it stands in class i */
 	uint32_t hash;
-	uint8_t kind;     /* enum view_kind */
-	bool detached;    /* another node took its name; protected by the table's lock */
-	uint8_t name_len; /* names end at 255 bytes (format.md 6.5) */
+	uint8_t kind;       /* enum view_kind */
+	bool detached;      /* another node took its name; protected by the table's lock */
+	atomic_bool opened; /* at least once */
+	uint8_t name_len;   /* names end at 255 bytes (format.md 6.5) */
 	uint8_t name[];
 };
 _Static_assert(sizeof(struct view_node) <= 64, "the kernel may hold a node for every file");

@@ -91,8 +91,8 @@ rng_bytes(struct rng *r, void *p, size_t len)
 /* ---- CBOR as text ---- */
 
 /*
- * cbor_text - append CBOR written in diagnostic notation: 1 -2 true [1, 2] {0: 1} 'name' h'00ff',
- * and h'01'*32 for 32 such bytes.  Spaces and commas only separate.
+ * cbor_text - append CBOR written in diagnostic notation: 1 -2 true [1, 2] {0: 1} 'name' "text"
+ * h'00ff', and h'01'*32 for 32 such bytes.  Spaces and commas only separate.
  *
  * Nothing is checked but the notation: it is for making what a decoder must refuse, too.
  */
@@ -145,6 +145,17 @@ cbor_text_bytes(struct buf *b, const char **at, bool is_hex)
 }
 
 static void
+cbor_text_text(struct buf *b, const char **at)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_INIT;
+	const char *end = strchr(*at, '"');
+
+	buf_append(&text, *at, (size_t)(end - *at));
+	*at = end + 1;
+	cbor_put_text(b, buf_cstr(&text));
+}
+
+static void
 cbor_text_item(struct buf *b, const char **at)
 {
 	char c = *(*at)++;
@@ -155,8 +166,12 @@ cbor_text_item(struct buf *b, const char **at)
 		cbor_text_bytes(b, at, false);
 	else if (c == 'h' && *(*at)++ == '\'')
 		cbor_text_bytes(b, at, true);
+	else if (c == '"')
+		cbor_text_text(b, at);
 	else if (strncmp(*at - 1, "true", 4) == 0)
 		*at += 3, cbor_put_bool(b, true);
+	else if (strncmp(*at - 1, "false", 5) == 0)
+		*at += 4, cbor_put_bool(b, false);
 	else if (c == '-')
 		cbor_put_int(b, -(int64_t)strtoull(*at, (char **)at, 10));
 	else if (c >= '0' && c <= '9')

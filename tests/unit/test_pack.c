@@ -600,7 +600,7 @@ test_pack_header__refuses_each_defect(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(defects); i++) {
 		CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
-		struct pack_header *h = (struct pack_header *)&bytes;
+		struct pack_header left_over, *h = &left_over;
 		struct err err = ERR_INIT;
 
 		header_make(defects[i].text, &bytes);

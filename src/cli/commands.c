@@ -1,0 +1,61 @@
+/*
+ * commands.c - the table of commands.
+ */
+#include <limits.h>
+
+#include "internal.h"
+
+#define OPTIONS(...)                                                                               \
+	(const enum option[]){__VA_ARGS__},                                                        \
+		sizeof((const enum option[]){__VA_ARGS__}) / sizeof(enum option)
+#define NO_OPTIONS NULL, 0
+
+static const char about_snapshots[] = "SNAPSHOT is `latest`, `latest@WRITER`, a date as "
+				      "2026-11-20, DATE@WRITER, or the beginning of "
+				      "an id. The first colon separates it from the path.";
+
+const struct command commands[] = {
+	{"identity new", "FILE", "make an identity that can read",
+	 "Asks for a passphrase, twice, and writes FILE and FILE.pub. TILLFS_PASSPHRASE or "
+	 "TILLFS_PASSPHRASE_FILE answer instead.",
+	 1, 1, OPTIONS(OPT_NO_PASSPHRASE), cmd_identity_new},
+	{"init", "[URL]", "make a repository, with the identity as its founding admin", NULL, 0, 1,
+	 NO_OPTIONS, cmd_init},
+	{"writer new", "FILE", "make a writer's file, on the machine that will back up",
+	 "Writes FILE, which stays on the machine, and FILE.pub for an admin.", 1, 1, NO_OPTIONS,
+	 cmd_writer_new},
+	{"writer add", "NAME", "enrol a writer, as an admin",
+	 "With --key, prints a card that `writer import` takes on the writer's machine. With "
+	 "--out, "
+	 "makes an enrolled writer's file here, in one step.",
+	 1, 1, OPTIONS(OPT_KEY, OPT_OUT), cmd_writer_add},
+	{"writer import", "FILE CARD", "add an admin's card to a writer's file",
+	 "CARD is a file, or - for standard input.", 2, 2, NO_OPTIONS, cmd_writer_import},
+	{"writer list", "", "list the enrolled writers", NULL, 0, 0, OPTIONS(OPT_JSON),
+	 cmd_writer_list},
+	{"backup", "PATH...", "make a snapshot",
+	 "A relative PATH is stored as given, an absolute one without its leading slash.", 1,
+	 UINT_MAX,
+	 OPTIONS(OPT_TIME, OPT_DATE, OPT_LABEL, OPT_EXCLUDE, OPT_ONE_FILE_SYSTEM, OPT_JSON),
+	 cmd_backup},
+	{"snapshots", "", "list the snapshots", NULL, 0, 0, OPTIONS(OPT_JSON), cmd_snapshots},
+	{"ls", "SNAPSHOT[:PATH]", "list a folder of a snapshot", about_snapshots, 1, 1,
+	 OPTIONS(OPT_LONG, OPT_RECURSIVE, OPT_JSON), cmd_ls},
+	{"cat", "SNAPSHOT:PATH", "print a file of a snapshot", about_snapshots, 1, 1, NO_OPTIONS,
+	 cmd_cat},
+	{"restore", "SNAPSHOT[:PATH]", "copy files out of a snapshot", about_snapshots, 1, 1,
+	 OPTIONS(OPT_TO, OPT_INCLUDE, OPT_EXCLUDE, OPT_OVERWRITE, OPT_VERIFY, OPT_JSON),
+	 cmd_restore},
+	{"mount", "[URL] DIR", "mount the snapshots, by date",
+	 "Returns when the mount can be used. In /etc/fstab the type is tillfs, and identity=FILE, "
+	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE and refresh=SECONDS are "
+	 "options.",
+	 1, 2, OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH), cmd_mount},
+	{"umount", "DIR", "end a mount", NULL, 1, 1, OPTIONS(OPT_LAZY), cmd_umount},
+	{"check", "", "look for damage", "Exit status 4 means that there is some.", 0, 0,
+	 OPTIONS(OPT_READ_DATA, OPT_JSON), cmd_check},
+	{"trust import", "CARD", "trust the founder of a repository whose card was handed over",
+	 "CARD is a file, or - for standard input; the identity's file gets the pin.", 1, 1,
+	 NO_OPTIONS, cmd_trust_import},
+};
+const size_t n_commands = ARRAY_LEN(commands);

@@ -1,0 +1,226 @@
+/*
+ * internal.h - what the commands share.
+ *
+ *	cli.c         main: finds the command, runs it, says what went wrong, picks the exit status
+ *	commands.c    the table of commands
+ *	arguments.c   the table of options, and parsing both
+ *	help.c        texts of --help
+ *	session.c     from options, environment and configuration to an open repository
+ *	passphrase.c  where passphrases come from
+ *	progress.c    the progress line, and Ctrl-C
+ *	output.c      what several commands print
+ *	cmd_*.c       one command, or one family, each
+ *
+ * A command returns 0, a positive exit status, or a negative code with its sentence in err; only
+ * cli.c and what is called warn_* here print sentences.
+ *
+ * Layer 6.
+ */
+#ifndef CLI_INTERNAL_H
+#define CLI_INTERNAL_H
+
+#include "tillfs/backup.h"
+#include "tillfs/base.h"
+#include "tillfs/config.h"
+#include "tillfs/keyring.h"
+#include "tillfs/merge.h"
+#include "tillfs/repo.h"
+
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNREADABLE = 3, /* a snapshot was made, but some files could not be read */
+	EXIT_DAMAGED = 4,    /* check has found damage */
+};
+
+/* Beside the codes of enum err_code: the command line makes no sense. */
+#define CLI_USAGE (-100)
+
+/* ---- options ----------------------------------------------------------------------------- */
+
+enum option {
+	/* common to all commands */
+	OPT_REPOSITORY,
+	OPT_IDENTITY,
+	OPT_WRITER,
+	OPT_CONFIG,
+	OPT_STATE,
+	OPT_VERBOSE,
+	OPT_QUIET,
+	OPT_HELP,
+	OPT_VERSION,
+	OPT_COMMON_END,
+	/* of some */
+	OPT_NO_PASSPHRASE = OPT_COMMON_END,
+	OPT_KEY,
+	OPT_OUT,
+	OPT_TIME,
+	OPT_DATE,
+	OPT_LABEL,
+	OPT_INCLUDE,
+	OPT_EXCLUDE,
+	OPT_ONE_FILE_SYSTEM,
+	OPT_JSON,
+	OPT_LONG,
+	OPT_RECURSIVE,
+	OPT_TO,
+	OPT_OVERWRITE,
+	OPT_VERIFY,
+	OPT_FOREGROUND,
+	OPT_MOUNT,
+	OPT_MEMORY,
+	OPT_REFRESH,
+	OPT_LAZY,
+	OPT_READ_DATA,
+	OPT_END,
+};
+
+struct option_spec {
+	const char *name; /* --name */
+	char letter;      /* -l, or 0 */
+	const char *arg;  /* what its argument is called, or NULL: it has none */
+	bool many;        /* may be given several times */
+	const char *help;
+};
+extern const struct option_spec option_specs[OPT_END];
+
+struct cli;
+
+struct words {
+	const char **v;
+	size_t n, cap;
+};
+
+struct command {
+	const char *name;     /* one word or two */
+	const char *operands; /* as help shows them */
+	const char *summary;
+	const char *details; /* paragraphs, or NULL */
+	unsigned min, max;   /* operands */
+	const enum option *options;
+	size_t n_options;
+	int (*run)(struct cli *c, struct err *err);
+};
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* A command line taken apart.  Everything is borrowed from argv. */
+struct cli {
+	const struct command *command; /* NULL: none was named */
+	const char *family; /* the first word of a command of two, when only that stands there */
+	struct words options[OPT_END]; /* what each was given; "" for those without argument */
+	struct words operands;
+	struct config config;
+};
+void cli_fini(struct cli *c);
+
+/* Return: 0, or CLI_USAGE. */
+MUST_CHECK int arguments_parse(struct cli *c, int argc, char **argv, struct err *err);
+static inline bool
+option_given(const struct cli *c, enum option o)
+{
+	return c->options[o].n > 0;
+}
+/* The last value, or NULL. */
+const char *option_value(const struct cli *c, enum option o);
+const char *operand(const struct cli *c, size_t n); /* or NULL */
+/* Sizes as 64M; Return: 0, or CLI_USAGE. */
+MUST_CHECK int option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err);
+MUST_CHECK int option_number(const struct cli *c, enum option o, uint64_t max, uint64_t *ret,
+			     struct err *err);
+
+void help_overview(void);
+void help_family(const char *family);
+void help_command(const struct command *command);
+
+/* ---- passphrases -------------------------------------------------------------------------- */
+
+/*
+ * passphrase_take - take TILLFS_PASSPHRASE out of the environment, so that no child inherits it and
+ * no /proc/<pid>/environ shows it.  Before threads.
+ */
+void passphrase_take(void);
+void passphrase_forget(void);
+/* A passphrase_fn for identities. */
+int passphrase_ask(void *arg, const char *file, struct buf *ret, struct err *err);
+/* For a new identity: asks twice. */
+MUST_CHECK int passphrase_ask_new(const char *file, struct buf *ret, struct err *err);
+
+/* ---- an open repository -------------------------------------------------------------------- */
+
+struct session {
+	struct store *store;
+	struct identity *identity;
+	struct writer_file *writer;
+	struct repo *repo;
+	struct transfer *transfer;
+	struct reader *reader;
+	size_t n_told; /* findings that were printed */
+};
+/* Opens the repository with the identity; prints findings. */
+MUST_CHECK int session_open(const struct cli *c, struct session *ret, struct err *err);
+/* The same without printing: check tells them itself. */
+MUST_CHECK int session_open_silent(const struct cli *c, struct session *ret, struct err *err);
+/* The same with the writer's file. */
+MUST_CHECK int session_open_writer(const struct cli *c, struct session *ret, struct err *err);
+/* Adds what reads files. */
+void session_start_reading(struct session *s);
+void session_close(struct session *s); /* prints findings that came up since */
+
+MUST_CHECK int session_url(const struct cli *c, const char **ret, struct err *err);
+MUST_CHECK int session_identity(const struct cli *c, struct identity **ret, struct err *err);
+/* The state folder, absolute; owned by the caller. */
+MUST_CHECK int session_state(const struct cli *c, char **ret, struct err *err);
+
+/* A snapshot and a path in it, from SNAPSHOT[:PATH]. */
+struct target {
+	struct repo_opened *opened;
+	struct slice path;
+};
+MUST_CHECK int target_open(struct session *s, const char *what, struct target *ret,
+			   struct err *err);
+void target_close(struct target *t);
+
+/* ---- progress and interruption -------------------------------------------------------------- */
+
+/* Makes Ctrl-C and its like end work in an orderly way; a second one ends the process. */
+void interrupts_catch(void);
+/* A sink that shows progress on a terminal, and says when to stop. */
+struct progress_sink progress_show(const struct cli *c);
+void progress_clear(void); /* takes the line away, before anything else is printed */
+
+/* ---- output --------------------------------------------------------------------------------- */
+
+void warn_text(const char *text);
+void warn(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Writes all of it.  Return: 0, or ERR_IO. */
+MUST_CHECK int print_buf(const struct buf *b, struct err *err);
+/* A name as it is, or made safe on a terminal. */
+void append_name(struct buf *b, struct slice name);
+void append_json_text(struct buf *b, const char *key, const char *text);
+void append_count(struct buf *b, uint64_t n, const char *one, const char *many);
+
+int card_read(const char *path, struct card *ret, struct err *err); /* "-": standard input */
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+int cmd_identity_new(struct cli *c, struct err *err);
+int cmd_init(struct cli *c, struct err *err);
+int cmd_writer_new(struct cli *c, struct err *err);
+int cmd_writer_add(struct cli *c, struct err *err);
+int cmd_writer_import(struct cli *c, struct err *err);
+int cmd_writer_list(struct cli *c, struct err *err);
+int cmd_backup(struct cli *c, struct err *err);
+int cmd_snapshots(struct cli *c, struct err *err);
+int cmd_ls(struct cli *c, struct err *err);
+int cmd_cat(struct cli *c, struct err *err);
+int cmd_restore(struct cli *c, struct err *err);
+int cmd_mount(struct cli *c, struct err *err);
+int cmd_umount(struct cli *c, struct err *err);
+int cmd_check(struct cli *c, struct err *err);
+int cmd_trust_import(struct cli *c, struct err *err);
+/* What mount(8) calls: turns its command line into one of `tillfs mount`.  @ret: owned. */
+void mount_helper_arguments(int argc, char **argv, struct words *ret);
+
+#endif /* CLI_INTERNAL_H */

@@ -1,0 +1,260 @@
+/*
+ * session.c - from options, environment and configuration to an open repository.
+ *
+ * What the command line says wins over the environment, and that over the configuration.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* The first of these that says something, or NULL. */
+static const char *
+first_said(const char *option, const char *variable, const char *configured)
+{
+	const char *value = option != NULL ? option : getenv(variable);
+
+	return value != NULL && value[0] != '\0' ? value : configured;
+}
+
+int
+session_url(const struct cli *c, const char **ret, struct err *err)
+{
+	*ret = first_said(option_value(c, OPT_REPOSITORY), "TILLFS_REPOSITORY",
+			  c->config.repository);
+	if (*ret == NULL)
+		return err_set(err, CLI_USAGE,
+			       "no repository is named; give -r URL, or set TILLFS_REPOSITORY");
+	return 0;
+}
+
+int
+session_identity(const struct cli *c, struct identity **ret, struct err *err)
+{
+	const char *path =
+		first_said(option_value(c, OPT_IDENTITY), "TILLFS_IDENTITY", c->config.identity);
+
+	*ret = NULL;
+	if (path == NULL)
+		return err_set(err, CLI_USAGE,
+			       "no identity is named; give -i FILE, or set TILLFS_IDENTITY");
+	return identity_open(path, passphrase_ask, NULL, ret, err);
+}
+
+static int
+open_writer_file(const struct cli *c, struct writer_file **ret, struct err *err)
+{
+	const char *path =
+		first_said(option_value(c, OPT_WRITER), "TILLFS_WRITER", c->config.writer);
+	int r;
+
+	if (path == NULL)
+		return err_set(err, CLI_USAGE,
+			       "no writer's file is named; give -w FILE, or set TILLFS_WRITER");
+	r = writer_open(path, ret, err);
+	if (r < 0)
+		return r;
+	if (!(*ret)->enrolled)
+		return err_set(
+			err, ERR_DENIED,
+			"%s is not enrolled: give %s.pub to an admin, for `tillfs writer add`, "
+			"and add the card that comes back with `tillfs writer import`",
+			path, path);
+	return 0;
+}
+
+/* A path that stays right when a mount changes into another folder. */
+static int
+make_absolute(char **path, struct err *err)
+{
+	CLEANUP(freep) char *here = NULL;
+	char *absolute;
+
+	if ((*path)[0] == '/')
+		return 0;
+	here = getcwd(NULL, 0);
+	if (here == NULL)
+		return err_sys(err, "finding the current folder");
+	absolute = str_format("%s/%s", here, *path);
+	free(*path);
+	*path = absolute;
+	return 0;
+}
+
+int
+session_state(const struct cli *c, char **ret, struct err *err)
+{
+	const char *said = option_value(c, OPT_STATE);
+	const char *xdg = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	*ret = NULL;
+	if (said == NULL)
+		said = c->config.state;
+	if (said != NULL)
+		*ret = str_copy(said);
+	else if (geteuid() == 0)
+		*ret = str_copy("/var/lib/tillfs");
+	else if (xdg != NULL && xdg[0] == '/')
+		*ret = str_format("%s/tillfs", xdg);
+	else if (home != NULL && home[0] == '/')
+		*ret = str_format("%s/.local/state/tillfs", home);
+	else
+		return err_set(err, ERR_INVALID,
+			       "there is no HOME to remember things in; give --state DIR");
+	return make_absolute(ret, err);
+}
+
+/* ---- findings -------------------------------------------------------------------------------- */
+
+static void
+tell_findings(struct session *s)
+{
+	CLEANUP(freep) struct repo_finding *findings = NULL;
+	size_t n;
+
+	repo_findings(s->repo, &findings, &n);
+	for (; s->n_told < n; s->n_told++)
+		warn("warning: %s", findings[s->n_told].text);
+}
+
+/* ---- opening and closing ----------------------------------------------------------------------
+ */
+
+static int
+open_reading(const struct cli *c, struct session *s, struct err *err)
+{
+	CLEANUP(freep) char *state = NULL;
+	const char *url;
+	int r;
+
+	r = session_url(c, &url, err);
+	if (r == 0)
+		r = session_state(c, &state, err);
+	if (r == 0)
+		r = store_open(url, false, &s->store, err);
+	if (r == 0)
+		r = session_identity(c, &s->identity, err);
+	if (r == 0)
+		r = repo_open(s->store, s->identity, state, &s->repo, err);
+	return r;
+}
+
+/* Hands over what was opened, or closes it. */
+static int
+finish(struct session *s, int code, struct session *ret)
+{
+	if (code < 0)
+		session_close(s);
+	else
+		*ret = *s;
+	return code;
+}
+
+int
+session_open_silent(const struct cli *c, struct session *ret, struct err *err)
+{
+	struct session s = {.n_told = SIZE_MAX};
+
+	*ret = (struct session){0};
+	return finish(&s, open_reading(c, &s, err), ret);
+}
+
+int
+session_open(const struct cli *c, struct session *ret, struct err *err)
+{
+	struct session s = {0};
+	int r;
+
+	*ret = (struct session){0};
+	r = finish(&s, open_reading(c, &s, err), ret);
+	if (r == 0)
+		tell_findings(ret);
+	return r;
+}
+
+static int
+open_writing(const struct cli *c, struct session *s, struct err *err)
+{
+	CLEANUP(freep) char *state = NULL;
+	const char *url = NULL;
+	int r;
+
+	r = open_writer_file(c, &s->writer, err);
+	if (r < 0)
+		return r;
+	r = session_url(c, &url, err);
+	if (r == CLI_USAGE && s->writer->card.url != NULL) {
+		url = s->writer->card.url; /* the card says where it belongs */
+		r = 0;
+	}
+	if (r == 0)
+		r = session_state(c, &state, err);
+	if (r == 0)
+		r = store_open(url, false, &s->store, err);
+	if (r == 0)
+		r = repo_open_writer(s->store, s->writer, state, &s->repo, err);
+	return r;
+}
+
+int
+session_open_writer(const struct cli *c, struct session *ret, struct err *err)
+{
+	struct session s = {0};
+	int r;
+
+	*ret = (struct session){0};
+	r = finish(&s, open_writing(c, &s, err), ret);
+	if (r == 0)
+		tell_findings(ret);
+	return r;
+}
+
+void
+session_start_reading(struct session *s)
+{
+	struct transfer_options options = {0};
+
+	s->transfer = transfer_new(s->store, &options);
+	s->reader = reader_new(s->repo, s->transfer, 0);
+}
+
+void
+session_close(struct session *s)
+{
+	if (s->repo != NULL)
+		tell_findings(s);
+	reader_free(s->reader);
+	transfer_free(s->transfer);
+	repo_close(s->repo);
+	identity_free(s->identity);
+	writer_free(s->writer);
+	store_close(s->store);
+	*s = (struct session){0};
+}
+
+/* ---- snapshots --------------------------------------------------------------------------------
+ */
+
+int
+target_open(struct session *s, const char *what, struct target *ret, struct err *err)
+{
+	const char *colon = strchr(what, ':');
+	CLEANUP(freep) char *selector = NULL;
+	struct snapshot_name name;
+	int r;
+
+	*ret = (struct target){.path = slice_str(colon != NULL ? colon + 1 : "")};
+	selector = colon != NULL ? str_format("%.*s", (int)(colon - what), what) : str_copy(what);
+	r = repo_select(s->repo, selector, &name, err);
+	if (r == 0)
+		r = repo_snapshot_open(s->repo, &name, &ret->opened, err);
+	return r;
+}
+
+void
+target_close(struct target *t)
+{
+	repo_opened_free(t->opened);
+	*t = (struct target){0};
+}

@@ -1,0 +1,24 @@
+/*
+ * backends.h - what store_open chooses among.
+ */
+#ifndef TILLFS_STORE_BACKENDS_H
+#define TILLFS_STORE_BACKENDS_H
+
+#include "tillfs/store.h"
+
+/* A folder of this machine.  @path: absolute.  Return: as store_open. */
+MUST_CHECK int store_file_open(const char *path, bool create, struct store **ret, struct err *err);
+
+/* What ops and arg a store has, for a back end that recognises its own. */
+const struct store_ops *store_ops_of(const struct store *s);
+void *store_arg_of(const struct store *s);
+
+/* The folder that a store made by store_file_open has. */
+const char *store_file_path(const void *arg);
+extern const struct store_ops store_file_ops;
+
+/* As store_local_path and store_url, through the faulty twin. */
+struct store *store_fault_inner(const void *arg);
+extern const struct store_ops store_fault_ops;
+
+#endif /* TILLFS_STORE_BACKENDS_H */
