@@ -4,6 +4,17 @@
  * The gear table is drawn from the class's hash key, so that cut positions can't be predicted by
  * who doesn't hold it.  Sizes are settled by measurement (docs/measurements.md).
  *
+ * Content-defined cuts, exactly.  The gear table's numbers 4i … 4i+3 are the little-endian u64 of
+ * KDF(hash key, "tillfs gear", u32(i)), for i = 0 … 63.  Let h(n) be the sum of gear[data[n-1-k]] ·
+ * 2^k over k = 0 … 63, modulo 2^64, for bytes at n-1-k >= max(min, 64) - 64, counted from the last
+ * cut: a hash of the 64 bytes before n.  The cut is after n bytes, n being the least with
+ *
+ *	min < n <= avg and h(n) < 2^64 / (4 avg),  or
+ *	avg < n <= max and h(n) < 2^64 / (avg / 4),
+ *
+ * else after max bytes, or where the file ends.  A file's cuts are nobody's business but its
+ * writer's (references carry every length), so a reader needs none of this.
+ *
  * Layer 1: uses base, seal.  Source: Xia et al., "FastCDC", USENIX ATC 2016 (normalised chunking,
  * level 2).
  */

@@ -32,7 +32,7 @@ struct ini {
  * @ret:  owned by the caller (ini_fini); empty on failure
  *
  * `#` and `;` start comments at the start of a line only; values keep inner spaces, quotes are not
- * special; several equal keys are all kept.
+ * special; several equal keys are all kept.  Lines have at most 8 KiB, sections' names 48 bytes.
  * Return: 0, or ERR_INVALID with "<origin>:<line>: …".
  */
 MUST_CHECK int ini_parse(struct slice text, const char *origin, struct ini *ret, struct err *err);
@@ -65,8 +65,9 @@ struct config {
 
 /**
  * config_load - read the configuration.
- * @path: a file that must exist, or NULL for the usual places (the user's overrides the system's;
- *        neither need exist)
+ * @path: a file that must exist, or NULL for the usual places, which need not: /etc/tillfs/tillfs.conf,
+ *        then $XDG_CONFIG_HOME or ~/.config, tillfs/tillfs.conf.  A setting in the user's file
+ *        replaces the system's; its excludes and its classes each replace the whole list
  *
  * Sections: [tillfs] repository, identity, writer, state, time-zone, cutoff = HH:MM, exclude
  * (several); [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming
@@ -77,7 +78,10 @@ MUST_CHECK int config_load(const char *path, struct config *ret, struct err *err
 MUST_CHECK int config_parse(struct slice text, const char *origin, struct config *ret,
 			    struct err *err);
 void config_fini(struct config *c);
-/* The class of a path: an index into classes, or SIZE_MAX for `general`. */
+/*
+ * The class of a path: an index into classes, or SIZE_MAX for `general`.  What ends in -wal, -shm or
+ * -journal has the class of the path before that ending, if a pattern matches it.
+ */
 size_t config_classify(const struct config *c, struct slice path);
 
 #endif /* TILLFS_CONFIG_H */

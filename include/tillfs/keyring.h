@@ -62,7 +62,11 @@ const struct fingerprint *identity_pin(const struct identity *id, const struct r
 /* Adds a pin to the file.  Return: 0, ERR_EXISTS when another founder is pinned, ERR_IO. */
 MUST_CHECK int identity_add_pin(struct identity *id, const struct trust_pin *pin, struct err *err);
 
+/* Return: 0, ERR_NOENT, ERR_INVALID for what is no .pub file, ERR_UNSUPPORTED. */
 MUST_CHECK int public_keys_read(const char *path, struct public_keys *ret, struct err *err);
+/* The same from text.  @origin: for messages. */
+MUST_CHECK int public_keys_parse(struct slice text, const char *origin, struct public_keys *ret,
+				 struct err *err);
 
 /* What an admin hands to a writer or a grantee; all of it but the roster box is public. */
 struct card {

@@ -73,5 +73,11 @@ DEFINE_FREEP(struct merged_cursor *, merged_cursor_close)
  */
 MUST_CHECK int merged_cursor_next(struct merged_cursor *c, const struct merged **ret,
 				  struct err *err);
+/**
+ * merged_cursor_seek - make the @index-th name the next.
+ * Cost: O(log n) where one tree has the directory, else O(@index).
+ * Return: 0, also past the end, or what fetching gives.
+ */
+MUST_CHECK int merged_cursor_seek(struct merged_cursor *c, uint64_t index, struct err *err);
 
 #endif /* TILLFS_MERGE_H */

@@ -120,7 +120,8 @@ struct node_origin {
 
 /*
  * node_open - start decoding a node: reads the pack table and the kind; the cursor then stands at
- * the payload.  @packs: owned by the caller (pack_table_fini), also on failure.
+ * the payload.  @ret_kind: 0 … NODE_DIR_INNER; which one must stand there is the caller's to check.
+ * @packs: owned by the caller (pack_table_fini), also on failure.
  */
 MUST_CHECK int node_open(struct cbor_rd *rd, const struct node_origin *origin,
 			 struct pack_table *packs, enum node_kind *ret_kind);

@@ -46,8 +46,8 @@ body_len(const struct run *run)
 }
 
 /*
- * Whether the open pack is to be closed rather than take @more bytes.  In its last quarter a pack also
- * ends where the padding happens to cost next to nothing.
+ * Whether the open pack is to be closed rather than take @more bytes.  In its last quarter a pack
+ * also ends where the padding happens to cost next to nothing.
  */
 static bool
 is_full(const struct run *run, uint64_t more)

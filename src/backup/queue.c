@@ -74,8 +74,8 @@ push_batch(struct run *run, struct segment *segment)
 	struct event *batch = run->batch;
 
 	pthread_mutex_lock(&run->lock);
-	while (run->failed == 0 &&
-	       (run->n_queued >= EVENTS_MAX || (segment != NULL && run->n_segments >= SEGMENTS_MAX)))
+	while (run->failed == 0 && (run->n_queued >= EVENTS_MAX ||
+				    (segment != NULL && run->n_segments >= SEGMENTS_MAX)))
 		pthread_cond_wait(&run->can_push, &run->lock);
 	if (run->failed == 0) {
 		if (segment != NULL) {

@@ -153,7 +153,8 @@ read_cut(struct reading *rd, uint64_t end, struct err *err)
 		int r;
 
 		if (b->len - at < min_u64(left, CHUNK_MAX)) {
-			memmove(b->p, b->p + at, b->len - at);
+			if (at > 0)
+				memmove(b->p, b->p + at, b->len - at);
 			b->len -= at;
 			at = 0;
 			r = fill(rd, rd->off + b->len, (size_t)min_u64(left, 4 * CHUNK_MAX), err);

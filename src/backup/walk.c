@@ -404,6 +404,19 @@ bare_item(const struct item *of)
 	return it;
 }
 
+/* @item: taken. */
+static void
+end_in(struct walker *w, struct level *l, struct lane *lane, struct item *item)
+{
+	struct event *e = event_new(EVENT_DIR_END, lane);
+
+	e->item = item;
+	e->path = mem_copy(w->path.p, l->path_len);
+	e->path_len = l->path_len;
+	e->n_recorded = record_of(w, l, lane)->n;
+	lane_emit(lane, e);
+}
+
 static void
 leave(struct walker *w)
 {
@@ -411,19 +424,11 @@ leave(struct walker *w)
 
 	for (unsigned i = 0; i < w->run->n_lanes; i++) {
 		struct lane *lane = w->run->lanes[i];
-		struct event *e;
 
-		if (!(l->begun & (UINT64_C(1) << i)))
-			continue;
-		e = event_new(EVENT_DIR_END, lane);
-		e->item = lane == l->lane ? NULL : bare_item(l->item);
-		e->path = mem_copy(w->path.p, l->path_len);
-		e->path_len = l->path_len;
-		e->n_recorded = record_of(w, l, lane)->n;
-		if (lane == l->lane)
-			e->item = steal_ptr(&l->item);
-		lane_emit(lane, e);
+		if (lane != l->lane && (l->begun & (UINT64_C(1) << i)))
+			end_in(w, l, lane, bare_item(l->item));
 	}
+	end_in(w, l, l->lane, steal_ptr(&l->item));
 	level_fini(l);
 	w->n--;
 }

@@ -102,7 +102,9 @@ add_out(const struct cli *c, const char *out, struct err *err)
 		/* It is enrolled: the card must not be lost. */
 		(void)err_add(err, r, "%s is enrolled, but its card, which follows, is not in %s",
 			      card.name, out);
-		return print_card(&card, NULL) < 0 ? r : r;
+		if (print_card(&card, NULL) < 0)
+			warn("the card could not be printed either");
+		return r;
 	}
 	buf_appendf(&text, "%s is enrolled; %s is its file.\n", card.name, out);
 	return print_buf(&text, err);

@@ -59,6 +59,42 @@ read_from_file(const char *path, struct buf *ret, struct err *err)
 
 /* ---- from the terminal ----------------------------------------------------------------------- */
 
+static volatile sig_atomic_t caught;
+
+static void
+on_signal(int signal)
+{
+	caught = signal;
+}
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/* Makes signals that end the process interrupt read() instead, and holds back Ctrl-Z. */
+static void
+catch_signals(struct sigaction old[ARRAY_LEN(ending)], sigset_t *old_mask)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	sigset_t held;
+
+	caught = 0;
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+		(void)sigaction(ending[i], &action, &old[i]);
+	sigemptyset(&held);
+	sigaddset(&held, SIGTSTP);
+	sigprocmask(SIG_BLOCK, &held, old_mask);
+}
+
+/* What was caught has its effect now, with the terminal as it was. */
+static void
+release_signals(const struct sigaction old[ARRAY_LEN(ending)], const sigset_t *old_mask)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
+		(void)sigaction(ending[i], &old[i], NULL);
+	sigprocmask(SIG_SETMASK, old_mask, NULL);
+	if (caught != 0)
+		(void)raise(caught);
+}
+
 /* Reads a line without its end.  Return: 0, or -1 when there is none. */
 static int
 read_line(int tty, struct buf *ret)
@@ -72,39 +108,33 @@ read_line(int tty, struct buf *ret)
 	return n == 1 ? 0 : -1;
 }
 
-/* Asks once, with the terminal's echo off and signals that would leave it off held back. */
+/* Asks once, with the terminal's echo off; it is on again however this ends. */
 static int
 ask_terminal(int tty, const char *prompt, const char *file, struct buf *ret, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf text = BUF_INIT;
+	struct sigaction old[ARRAY_LEN(ending)];
 	struct termios before, silent;
-	sigset_t held, old;
+	sigset_t old_mask;
 	int r;
 
 	if (tcgetattr(tty, &before) < 0)
 		return err_sys(err, "asking for a passphrase");
 	silent = before;
-	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ISIG);
+	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	silent.c_lflag |= ICANON;
 
 	buf_appendf(&text, "%s ", prompt);
 	text_append_safe(&text, slice_str(file));
 	buf_append_str(&text, ": ");
-	sigemptyset(&held);
-	sigaddset(&held, SIGTSTP);
-	sigaddset(&held, SIGTERM);
-	sigaddset(&held, SIGHUP);
-	sigprocmask(SIG_BLOCK, &held, &old);
+	catch_signals(old, &old_mask);
 	(void)tcsetattr(tty, TCSAFLUSH, &silent);
 	(void)fd_write_full(tty, text.p, text.len);
 	r = read_line(tty, ret);
 	(void)tcsetattr(tty, TCSAFLUSH, &before);
 	(void)fd_write_full(tty, "\n", 1);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	/* Without ISIG, Ctrl-C is a byte like any other. */
-	if (r < 0 || (ret->len > 0 && memchr(ret->p, 3, ret->len) != NULL))
-		return err_set(err, ERR_CANCELLED, "no passphrase was given");
-	return 0;
+	release_signals(old, &old_mask);
+	return r < 0 ? err_set(err, ERR_CANCELLED, "no passphrase was given") : 0;
 }
 
 static int

@@ -20,8 +20,8 @@
 
 struct codec {
 	int level;
-	ZSTD_CCtx *compressor;   /* NULL until used, as the two below */
-	ZSTD_CCtx *probe;        /* at level 1 */
+	ZSTD_CCtx *compressor; /* NULL until used, as the two below */
+	ZSTD_CCtx *probe;      /* at level 1 */
 	ZSTD_DCtx *decompressor;
 };
 
@@ -110,7 +110,8 @@ codec_pack(struct codec *c, struct slice plain, struct buf *ret)
 	size_t start = ret->len;
 	bool try_it = plain.len > 0;
 
-	/* A slow level isn't spent on noise in which the fast one, over all of it, found nothing. */
+	/* A slow level isn't spent on noise in which the fast one, over all of it, found nothing.
+	 */
 	if (c->level > FAST_LEVEL && looks_random(plain)) {
 		buf_append_u8(ret, TAG_ZSTD);
 		try_it = compress(&c->probe, 1, plain, ret);
@@ -135,7 +136,8 @@ is_single_frame(struct slice frame)
 		return false;
 	for (size_t i = 0; i < 4; i++)
 		magic |= (uint32_t)frame.p[i] << (8 * i);
-	/* ZSTD_decompress would also pass over "skippable" frames, and read those of old versions. */
+	/* ZSTD_decompress would also pass over "skippable" frames, and read those of old versions.
+	 */
 	return magic == ZSTD_MAGICNUMBER &&
 	       ZSTD_findFrameCompressedSize(frame.p, frame.len) == frame.len;
 }

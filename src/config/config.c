@@ -1,70 +1,140 @@
 /*
- * config.c - what the configuration file says.
+ * config.c - what the entries of the configuration mean.
  *
  * Layer 1.
  */
-#include "tillfs/config.h"
+#include "config/internal.h"
 
-#define SYSTEM_CONFIG  "/etc/tillfs/tillfs.conf"
-#define CLASS_NAME_LEN 32u
+#define CLASS_SECTION "class "
+#define CLASS_MAX     256u
 
-static int
-bad(const struct ini *ini, const struct ini_entry *e, const char *what, struct err *err)
+static void
+list_add(char ***list, size_t *n, size_t *cap, const char *text)
 {
-	return err_set(err, ERR_INVALID, "%s:%d: %s = %s: %s", ini->origin, e->line, e->key,
-		       e->value, what);
+	array_reserve(*list, *n, *cap);
+	(*list)[(*n)++] = str_copy(text);
 }
 
 static void
-set(char **field, const char *value)
+list_free(char **list, size_t n)
 {
-	free(*field);
-	*field = str_copy(value);
+	for (size_t i = 0; i < n; i++)
+		free(list[i]);
+	free(list);
 }
 
-static bool
-parse_cutoff(const char *text, int *ret)
+static void
+replace(char **text, const char *by)
 {
-	bool form = strlen(text) == 5 && text[2] == ':';
+	free(*text);
+	*text = str_copy(by);
+}
+
+static void
+excludes_clear(struct config *c)
+{
+	list_free(c->excludes, c->n_excludes);
+	c->excludes = NULL;
+	c->n_excludes = c->cap_excludes = 0;
+}
+
+static void
+classes_clear(struct config *c)
+{
+	for (size_t i = 0; i < c->n_classes; i++) {
+		free(c->classes[i].name);
+		list_free(c->classes[i].patterns, c->classes[i].n_patterns);
+	}
+	free(c->classes);
+	c->classes = NULL;
+	c->n_classes = c->cap_classes = 0;
+}
+
+void
+config_init(struct config *c)
+{
+	*c = (struct config){.zone = str_copy("")};
+}
+
+void
+config_fini(struct config *c)
+{
+	excludes_clear(c);
+	classes_clear(c);
+	free(c->repository);
+	free(c->identity);
+	free(c->writer);
+	free(c->state);
+	free(c->zone);
+	*c = (struct config){0};
+}
+
+/* ---- [tillfs] */
+
+static int
+digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' : -1;
+}
+
+/* "HH:MM" as minutes, or -1. */
+static int
+parse_clock(const char *text)
+{
 	int hour, minute;
 
-	for (int i = 0; form && i < 5; i++)
-		form = i == 2 || (text[i] >= '0' && text[i] <= '9');
-	if (!form)
-		return false;
-	hour = (text[0] - '0') * 10 + text[1] - '0';
-	minute = (text[3] - '0') * 10 + text[4] - '0';
-	*ret = hour * 60 + minute;
-	return hour < 24 && minute < 60;
+	if (strlen(text) != 5 || text[2] != ':' || digit(text[0]) < 0 || digit(text[1]) < 0 ||
+	    digit(text[3]) < 0 || digit(text[4]) < 0)
+		return -1;
+	hour = digit(text[0]) * 10 + digit(text[1]);
+	minute = digit(text[3]) * 10 + digit(text[4]);
+	return hour < 24 && minute < 60 ? hour * 60 + minute : -1;
 }
 
 static int
-take_general(const struct ini *ini, const struct ini_entry *e, struct config *c, struct err *err)
+bad_entry(const struct ini *ini, const struct ini_entry *e, const char *why, struct err *err)
 {
-	if (strcmp(e->key, "repository") == 0)
-		set(&c->repository, e->value);
-	else if (strcmp(e->key, "identity") == 0)
-		set(&c->identity, e->value);
-	else if (strcmp(e->key, "writer") == 0)
-		set(&c->writer, e->value);
-	else if (strcmp(e->key, "state") == 0)
-		set(&c->state, e->value);
-	else if (strcmp(e->key, "time-zone") == 0)
-		set(&c->zone, e->value);
-	else if (strcmp(e->key, "exclude") == 0) {
-		array_reserve(c->excludes, c->n_excludes, c->cap_excludes);
-		c->excludes[c->n_excludes++] = str_copy(e->value);
-	} else if (strcmp(e->key, "cutoff") == 0) {
-		if (!parse_cutoff(e->value, &c->cutoff_min))
-			return bad(ini, e, "a time such as 04:00 belongs here", err);
-	} else {
-		return bad(ini, e,
-			   "unknown; [tillfs] has repository, identity, writer, state, time-zone, "
-			   "cutoff "
-			   "and exclude",
-			   err);
+	return err_set(err, ERR_INVALID, "%s:%d: %s = %s: %s", ini->origin, e->line, e->key,
+		       e->value, why);
+}
+
+static int
+take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c, struct err *err)
+{
+	struct {
+		const char *key;
+		char **place;
+	} texts[] = {
+		{"repository", &c->repository}, {"identity", &c->identity}, {"writer", &c->writer},
+		{"state", &c->state},           {"time-zone", &c->zone},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (strcmp(e->key, texts[i].key) == 0) {
+			replace(texts[i].place, e->value);
+			return 0;
+		}
+	if (strcmp(e->key, "cutoff") == 0) {
+		c->cutoff_min = parse_clock(e->value);
+		if (c->cutoff_min < 0)
+			return bad_entry(ini, e, "a time of day is HH:MM", err);
+		return 0;
 	}
-	return 0;
+	if (strcmp(e->key, "exclude") == 0) {
+		if (e->value[0] == '\0')
+			return bad_entry(ini, e, "a pattern can't be empty", err);
+		list_add(&c->excludes, &c->n_excludes, &c->cap_excludes, e->value);
+		return 0;
+	}
+	return bad_entry(ini, e, "no such setting in [tillfs]", err);
+}
+
+/* ---- [class NAME] */
+
+static bool
+is_class_section(const char *section)
+{
+	return strncmp(section, CLASS_SECTION, strlen(CLASS_SECTION)) == 0;
 }
 
 static bool
@@ -72,10 +142,12 @@ class_name_ok(const char *name)
 {
 	size_t len = strlen(name);
 
-	return len >= 1 && len <= CLASS_NAME_LEN &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+	return len >= 1 && len <= 32 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len &&
+	       strcmp(name, "general") != 0;
 }
 
+/* The class of that name, added behind the others if it's new. */
 static struct config_class *
 class_named(struct config *c, const char *name)
 {
@@ -88,39 +160,67 @@ class_named(struct config *c, const char *name)
 }
 
 static int
-take_class(const struct ini *ini, const struct ini_entry *e, const char *name, struct config *c,
-	   struct err *err)
+take_pattern(const struct ini *ini, const struct ini_entry *e, struct config *c, struct err *err)
 {
+	const char *name = e->section + strlen(CLASS_SECTION);
 	struct config_class *class;
 
-	if (!class_name_ok(name) || strcmp(name, "general") == 0)
-		return err_set(
-			err, ERR_INVALID,
-			"%s:%d: [class %s]: a class's name is 1 to 32 of a-z, 0-9 and '-', and not "
-			"'general', which is what matches no class",
-			ini->origin, e->line, name);
+	name += strspn(name, " ");
+	if (!class_name_ok(name))
+		return err_set(err, ERR_INVALID,
+			       "%s:%d: [%s]: a class's name is 1 to 32 of a-z, 0-9 and -, and not "
+			       "\"general\", which is what matches none",
+			       ini->origin, e->line, e->section);
 	if (strcmp(e->key, "pattern") != 0)
-		return bad(ini, e, "unknown; [class …] has pattern", err);
+		return bad_entry(ini, e, "a class has only pattern = GLOB", err);
+	if (e->value[0] == '\0')
+		return bad_entry(ini, e, "a pattern can't be empty", err);
+
 	class = class_named(c, name);
-	array_reserve(class->patterns, class->n_patterns, class->cap_patterns);
-	class->patterns[class->n_patterns++] = str_copy(e->value);
+	if (c->n_classes > CLASS_MAX)
+		return err_set(err, ERR_INVALID, "%s:%d: more than %u classes", ini->origin,
+			       e->line, CLASS_MAX);
+	list_add(&class->patterns, &class->n_patterns, &class->cap_patterns, e->value);
 	return 0;
 }
 
-static int
-take(const struct ini *ini, struct config *c, struct err *err)
-{
-	for (size_t i = 0; i < ini->n; i++) {
-		const struct ini_entry *e = &ini->entries[i];
-		int r;
+/* ---- whole files */
 
-		if (strcmp(e->section, "tillfs") == 0)
-			r = take_general(ini, e, c, err);
-		else if (strncmp(e->section, "class ", 6) == 0)
-			r = take_class(ini, e, e->section + 6, c, err);
-		else
-			r = err_set(err, ERR_INVALID, "%s:%d: unknown section [%s]", ini->origin,
-				    e->line, e->section);
+static int
+take_entry(const struct ini *ini, const struct ini_entry *e, struct config *c, struct err *err)
+{
+	if (strcmp(e->section, "tillfs") == 0)
+		return take_setting(ini, e, c, err);
+	if (is_class_section(e->section))
+		return take_pattern(ini, e, c, err);
+	if (e->section[0] == '\0')
+		return bad_entry(ini, e, "it stands before any [section]", err);
+	return err_set(err, ERR_INVALID,
+		       "%s:%d: no such section as [%s]; there are [tillfs] and "
+		       "[class NAME]",
+		       ini->origin, e->line, e->section);
+}
+
+static bool
+has_classes(const struct ini *ini)
+{
+	for (size_t i = 0; i < ini->n; i++)
+		if (is_class_section(ini->entries[i].section))
+			return true;
+	return false;
+}
+
+int
+config_apply(const struct ini *ini, struct config *c, struct err *err)
+{
+	if (ini_get(ini, "tillfs", "exclude") != NULL)
+		excludes_clear(c);
+	if (has_classes(ini))
+		classes_clear(c);
+
+	for (size_t i = 0; i < ini->n; i++) {
+		int r = take_entry(ini, &ini->entries[i], c, err);
+
 		if (r < 0)
 			return r;
 	}
@@ -130,107 +230,55 @@ take(const struct ini *ini, struct config *c, struct err *err)
 int
 config_parse(struct slice text, const char *origin, struct config *ret, struct err *err)
 {
+	CLEANUP(config_fini) struct config c = {0};
 	CLEANUP(ini_fini) struct ini ini = {0};
 	int r;
 
-	*ret = (struct config){.zone = str_copy("")};
+	*ret = (struct config){0};
 	r = ini_parse(text, origin, &ini, err);
-	if (r == 0)
-		r = take(&ini, ret, err);
 	if (r < 0)
-		config_fini(ret);
-	return r;
-}
-
-/* Adds a file's settings, where there is one. */
-static int
-add_file(const char *path, bool must_exist, struct config *c, struct err *err)
-{
-	CLEANUP(ini_fini) struct ini ini = {0};
-	int r = ini_read(path, &ini, err);
-
-	if (r == ERR_NOENT && !must_exist)
-		return 0;
-	return r < 0 ? r : take(&ini, c, err);
-}
-
-static char *
-user_config(void)
-{
-	const char *xdg = getenv("XDG_CONFIG_HOME");
-	const char *home = getenv("HOME");
-
-	if (xdg != NULL && xdg[0] == '/')
-		return str_format("%s/tillfs/tillfs.conf", xdg);
-	return home != NULL && home[0] == '/' ? str_format("%s/.config/tillfs/tillfs.conf", home)
-					      : NULL;
-}
-
-int
-config_load(const char *path, struct config *ret, struct err *err)
-{
-	CLEANUP(freep) char *user = user_config();
-	int r;
-
-	*ret = (struct config){.zone = str_copy("")};
-	if (path != NULL) {
-		r = add_file(path, true, ret, err);
-	} else {
-		r = add_file(SYSTEM_CONFIG, false, ret, err);
-		if (r == 0 && user != NULL)
-			r = add_file(user, false, ret, err);
-	}
+		return r;
+	config_init(&c);
+	r = config_apply(&ini, &c, err);
 	if (r < 0)
-		config_fini(ret);
-	return r;
+		return r;
+	*ret = c;
+	c = (struct config){0};
+	return 0;
 }
 
-void
-config_fini(struct config *c)
+/* ---- classes of paths */
+
+static bool
+ends_in(struct slice path, const char *suffix)
 {
-	free(c->repository);
-	free(c->identity);
-	free(c->writer);
-	free(c->state);
-	free(c->zone);
-	for (size_t i = 0; i < c->n_excludes; i++)
-		free(c->excludes[i]);
-	free(c->excludes);
-	for (size_t i = 0; i < c->n_classes; i++) {
-		for (size_t k = 0; k < c->classes[i].n_patterns; k++)
-			free(c->classes[i].patterns[k]);
-		free(c->classes[i].patterns);
-		free(c->classes[i].name);
-	}
-	free(c->classes);
-	*c = (struct config){0};
+	size_t len = strlen(suffix);
+
+	return path.len > len && memcmp(path.p + path.len - len, suffix, len) == 0;
 }
 
-/* SQLite's companions follow their database: its path, when @path is one's. */
-static struct slice
-database_of(struct slice path)
+static size_t
+first_match(const struct config *c, struct slice path)
 {
-	static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
-
-	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-		size_t len = strlen(suffixes[i]);
-
-		if (path.len > len && memcmp(path.p + path.len - len, suffixes[i], len) == 0)
-			return slice_of(path.p, path.len - len);
-	}
-	return path;
+	for (size_t i = 0; i < c->n_classes; i++)
+		for (size_t j = 0; j < c->classes[i].n_patterns; j++)
+			if (glob_match(c->classes[i].patterns[j], path))
+				return i;
+	return SIZE_MAX;
 }
 
 size_t
 config_classify(const struct config *c, struct slice path)
 {
-	struct slice database = database_of(path);
+	static const char *const companions[] = {"-wal", "-shm", "-journal"};
 
-	for (size_t i = 0; i < c->n_classes; i++)
-		for (size_t k = 0; k < c->classes[i].n_patterns; k++)
-			if (glob_match(c->classes[i].patterns[k], path) ||
-			    (database.len != path.len &&
-			     glob_match(c->classes[i].patterns[k], database)))
-				return i;
-	return SIZE_MAX;
+	for (size_t i = 0; i < ARRAY_LEN(companions); i++)
+		if (ends_in(path, companions[i])) {
+			size_t len = path.len - strlen(companions[i]);
+			size_t class = first_match(c, slice_of(path.p, len));
+
+			if (class != SIZE_MAX)
+				return class;
+		}
+	return first_match(c, path);
 }

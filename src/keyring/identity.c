@@ -120,6 +120,8 @@ unseal(const struct ini *ini, const struct field *f, passphrase_fn *ask, void *a
 		return err_set(err, ERR_AUTH, "%s is protected by a passphrase, and none was given",
 			       ini->origin);
 	r = ask(arg, ini->origin, &passphrase, err);
+	if (r == 0 && passphrase.len == 0) /* nothing is sealed with an empty one */
+		return err_set(err, ERR_AUTH, "%s: wrong passphrase (an empty one)", ini->origin);
 	if (r == 0)
 		r = seal_password(buf_slice(&passphrase), salt, (uint32_t)ops, memory, key, err);
 	if (r < 0)

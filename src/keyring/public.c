@@ -38,18 +38,29 @@ public_keys_from(const struct ini *ini, struct public_keys *ret, struct err *err
 }
 
 int
-public_keys_read(const char *path, struct public_keys *ret, struct err *err)
+public_keys_parse(struct slice text, const char *origin, struct public_keys *ret, struct err *err)
 {
 	CLEANUP(ini_fini) struct ini ini = {0};
 	struct public_keys keys = {0};
 	int r;
 
 	*ret = keys;
-	r = ini_read(path, &ini, err);
+	r = ini_parse(text, origin, &ini, err);
 	if (r == 0)
 		r = public_keys_from(&ini, &keys, err);
 	if (r < 0)
 		return r;
 	*ret = keys;
 	return 0;
+}
+
+int
+public_keys_read(const char *path, struct public_keys *ret, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_INIT;
+	int r;
+
+	*ret = (struct public_keys){0};
+	r = file_read(path, KEY_FILE_MAX, &text, err);
+	return r < 0 ? r : public_keys_parse(buf_slice(&text), path, ret, err);
 }

@@ -211,6 +211,7 @@ struct readahead {
 	unsigned generation;
 	unsigned active; /* threads at work on this file */
 	bool queued;     /* in the pool's list */
+	bool looking;    /* a thread looks for its next segment */
 	struct {
 		uint64_t until;
 		uint32_t cost;

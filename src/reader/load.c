@@ -143,6 +143,9 @@ open_segment(struct reader *r, struct bench *b, struct cached *x, struct err *er
 			     k->stored_len, &b->stored, err);
 	if (code == 0)
 		code = section_key(r, s, &key, err);
+	/* To those above, "not there" is about names. */
+	if (code == ERR_NOENT)
+		return err_add(err, ERR_CORRUPT, "the snapshot needs what is missing");
 	if (code < 0)
 		return code;
 	code = segment_open(key, &s->scope, area, k->off, buf_slice(&b->stored), k->plain_len,

@@ -189,11 +189,13 @@ merge_resolve(struct merge *m, struct slice path, struct merged *ret, struct err
 /* ---- listings -------------------------------------------------------------------------- */
 
 struct merged_cursor {
-	struct tree_cursor **cursors;   /* n; NULL once at the end */
-	const struct tree_item **heads; /* what each stands at; NULL: to be read */
+	struct tree_cursor **cursors;   /* n */
+	const struct tree_item **heads; /* what each stands at; NULL: to be read, or at_end */
 	uint32_t n;
 	struct merged at;
 };
+
+static const struct tree_item at_end;
 
 int
 merged_cursor_open(const struct merged *dir, struct merged_cursor **ret, struct err *err)
@@ -235,23 +237,34 @@ fill_heads(struct merged_cursor *c, struct err *err)
 	for (uint32_t i = 0; i < c->n; i++) {
 		int r;
 
-		if (c->cursors[i] == NULL || c->heads[i] != NULL)
+		if (c->heads[i] != NULL)
 			continue;
 		r = tree_cursor_next(c->cursors[i], &c->heads[i], err);
-		if (r == 0)
-			continue;
-		c->heads[i] = NULL;
-		if (r != ERR_NOENT)
+		if (r == ERR_NOENT)
+			c->heads[i] = &at_end;
+		else if (r < 0)
 			return r;
-		tree_cursor_close(steal_ptr(&c->cursors[i]));
 	}
 	return 0;
+}
+
+/* The first, in class order, of those whose name comes next; NULL at the end. */
+static const struct tree_item *
+least_head(const struct merged_cursor *c)
+{
+	const struct tree_item *least = NULL;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->heads[i] != &at_end &&
+		    (least == NULL || slice_cmp(c->heads[i]->entry.name, least->entry.name) < 0))
+			least = c->heads[i];
+	return least;
 }
 
 int
 merged_cursor_next(struct merged_cursor *c, const struct merged **ret, struct err *err)
 {
-	const struct tree_item *least = NULL;
+	const struct tree_item *least;
 	struct slice name;
 	int r;
 
@@ -259,10 +272,7 @@ merged_cursor_next(struct merged_cursor *c, const struct merged **ret, struct er
 	r = fill_heads(c, err);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < c->n; i++)
-		if (c->heads[i] != NULL &&
-		    (least == NULL || slice_cmp(c->heads[i]->entry.name, least->entry.name) < 0))
-			least = c->heads[i];
+	least = least_head(c);
 	if (least == NULL)
 		return err_set(err, ERR_NOENT, "the directory ends here");
 
@@ -271,7 +281,7 @@ merged_cursor_next(struct merged_cursor *c, const struct merged **ret, struct er
 	name = least->entry.name;
 	c->at.n = c->at.main = 0;
 	for (uint32_t i = 0; i < c->n; i++) {
-		if (c->heads[i] == NULL || !slice_equal(c->heads[i]->entry.name, name))
+		if (c->heads[i] == &at_end || !slice_equal(c->heads[i]->entry.name, name))
 			continue;
 		if (fits(&c->at, &c->heads[i]->entry))
 			accept(&c->at, c->heads[i]);
@@ -279,4 +289,22 @@ merged_cursor_next(struct merged_cursor *c, const struct merged **ret, struct er
 	}
 	*ret = &c->at;
 	return 0;
+}
+
+int
+merged_cursor_seek(struct merged_cursor *c, uint64_t index, struct err *err)
+{
+	const struct merged *skipped;
+	uint64_t start = c->n == 1 ? index : 0;
+	int r = 0;
+
+	for (uint32_t i = 0; i < c->n && r == 0; i++) {
+		r = tree_cursor_seek(c->cursors[i], start, err);
+		c->heads[i] = r == ERR_NOENT ? &at_end : NULL;
+		if (r == ERR_NOENT)
+			r = 0;
+	}
+	for (; r == 0 && start < index; start++)
+		r = merged_cursor_next(c, &skipped, err);
+	return r == ERR_NOENT ? 0 : r;
 }

@@ -106,7 +106,7 @@ copy_data(struct run *run, struct tree_file *source, int fd, uint64_t off, uint6
 		size_t got;
 		int r;
 
-		if (run_stopped(run))
+		if (restore_stopped(run))
 			return err_set(err, ERR_CANCELLED, "interrupted");
 		r = tree_file_read(source, off, buffer, min_u64(end - off, COPY_LEN), &got, err);
 		if (r == 0 && got == 0)

@@ -158,10 +158,10 @@ void job_free(struct run *run, struct job *job);
 /* Tells how a job ended, to who waits for it and in the result; frees it. */
 void job_finish(struct run *run, struct job *job, int code, struct err *err);
 /* Notes a failure of something in @dir; ends the run when going on is no use. */
-void run_failed(struct run *run, const struct outdir *dir, struct slice name, int code,
-		struct err *err);
-bool run_stopped(struct run *run);
-void run_report(struct run *run);
+void restore_failed(struct run *run, const struct outdir *dir, struct slice name, int code,
+		    struct err *err);
+bool restore_stopped(struct run *run);
+void restore_report(struct run *run);
 void temp_name(struct run *run, char ret[TEMP_NAME_LEN]);
 
 /* ---- making things: each ends with the thing under its final name, or nothing ------------- */

@@ -127,7 +127,7 @@ set_xattrs(struct run *run, const struct meta_target *t, const struct entry *e)
 		}
 		text_append_safe(&safe, e->xattrs[i].name);
 		r = err_sys(&err, "setting the attribute %s", buf_cstr(&safe));
-		run_failed(run, t->dir, e->name, r, &err);
+		restore_failed(run, t->dir, e->name, r, &err);
 	}
 }
 

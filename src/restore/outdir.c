@@ -91,7 +91,7 @@ complete(struct run *run, struct outdir *d)
 		return;
 	r = meta_apply(run, &t, &d->item.entry, &err);
 	if (r < 0)
-		run_failed(run, d, slice_str(""), r, &err);
+		restore_failed(run, d, slice_str(""), r, &err);
 }
 
 void
@@ -163,7 +163,7 @@ outdir_make(struct run *run, struct outdir *d, struct err *err)
 	r = make(run, d, err);
 	if (r < 0) {
 		d->broken = true;
-		run_failed(run, d, slice_str(""), r, err);
+		restore_failed(run, d, slice_str(""), r, err);
 	}
 	return r;
 }

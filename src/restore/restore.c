@@ -18,7 +18,7 @@ enter(void *arg, void *dir, const struct merged *x, bool wanted, void **ret, str
 	struct run *run = arg;
 	struct outdir *d;
 
-	if (run_stopped(run))
+	if (restore_stopped(run))
 		return err_set(err, ERR_CANCELLED, "interrupted");
 	d = outdir_new(dir, merged_item(x));
 	/* A folder that is only on the way is made when something in it is. */
@@ -42,7 +42,7 @@ other(void *arg, void *dir, const struct merged *x, struct err *err)
 	struct run *run = arg;
 	struct job *job;
 
-	if (run_stopped(run))
+	if (restore_stopped(run))
 		return err_set(err, ERR_CANCELLED, "interrupted");
 	if (outdir_make(run, dir, err) < 0)
 		return 0; /* told already */
@@ -51,7 +51,7 @@ other(void *arg, void *dir, const struct merged *x, struct err *err)
 		link_claim(run, job);
 	else
 		work_add(run, job);
-	run_report(run);
+	restore_report(run);
 	return 0;
 }
 
@@ -61,8 +61,8 @@ broken(void *arg, void *dir, int code, struct err *err)
 	struct run *run = arg;
 
 	(void)err_add(err, code, "listing the folder");
-	run_failed(run, dir, slice_str(""), code, err);
-	return run_stopped(run) ? code : 0;
+	restore_failed(run, dir, slice_str(""), code, err);
+	return restore_stopped(run) ? code : 0;
 }
 
 /* ---- the run ------------------------------------------------------------------------------ */
@@ -151,7 +151,7 @@ work(struct run *run, const struct merged *start, struct slice path, struct outd
 		atomic_store(&run->stop, true);
 	work_finish(run);
 	links_fini(run, &run->links);
-	run_report(run);
+	restore_report(run);
 	return r;
 }
 

@@ -86,7 +86,7 @@ verify_file(struct run *run, struct tree_file *source, int fd, uint8_t *buffer, 
 	for (;;) {
 		size_t len;
 
-		if (run_stopped(run))
+		if (restore_stopped(run))
 			return err_set(err, ERR_CANCELLED, "interrupted");
 		r = next_data(source, fd, off, size, &off, err);
 		if (r < 0 || off >= size)

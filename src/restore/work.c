@@ -37,7 +37,7 @@ job_free(struct run *run, struct job *job)
 /* ---- failures -------------------------------------------------------------------------- */
 
 bool
-run_stopped(struct run *run)
+restore_stopped(struct run *run)
 {
 	if (progress_cancelled(&run->options->progress))
 		atomic_store(&run->stop, true);
@@ -52,7 +52,8 @@ is_hopeless(int code)
 }
 
 void
-run_failed(struct run *run, const struct outdir *dir, struct slice name, int code, struct err *err)
+restore_failed(struct run *run, const struct outdir *dir, struct slice name, int code,
+	       struct err *err)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 	struct restore_result *ret = run->result;
@@ -75,7 +76,7 @@ run_failed(struct run *run, const struct outdir *dir, struct slice name, int cod
 }
 
 void
-run_report(struct run *run)
+restore_report(struct run *run)
 {
 	run->progress.files_done = atomic_load(&run->files);
 	run->progress.bytes_done = atomic_load(&run->bytes);
@@ -95,7 +96,7 @@ wait_and_report(struct run *run)
 	until.tv_sec += until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_cond_timedwait(&run->room, &run->lock, &until);
-	run_report(run);
+	restore_report(run);
 }
 
 void
@@ -163,7 +164,7 @@ void
 job_finish(struct run *run, struct job *job, int code, struct err *err)
 {
 	if (code < 0)
-		run_failed(run, job->dir, slice_str(job->name), code, err);
+		restore_failed(run, job->dir, slice_str(job->name), code, err);
 	else
 		atomic_fetch_add(job->item.entry.type == ENTRY_FILE ? &run->files : &run->others,
 				 1);
@@ -196,7 +197,7 @@ do_job(struct run *run, struct job *job, uint8_t *buffer)
 {
 	if (job->file != NULL)
 		hand_job(run, job, buffer);
-	else if (run_stopped(run))
+	else if (restore_stopped(run))
 		drop_job(run, job);
 	else if (job->item.entry.type == ENTRY_FILE && !job->is_link)
 		file_job(run, job, buffer);

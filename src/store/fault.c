@@ -30,13 +30,26 @@ fault_here(struct fault *f, const char *what, struct err *err)
 	return err_set(err, atomic_load(&f->code), "injected fault: %s", what);
 }
 
+/* The inner store's own operations: this one's store_* functions checked the key and name it. */
+static const struct store_ops *
+inner_ops(const struct fault *f)
+{
+	return store_ops_of(f->inner);
+}
+
+static void *
+inner_arg(const struct fault *f)
+{
+	return store_arg_of(f->inner);
+}
+
 static int
 fault_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret, struct err *err)
 {
 	struct fault *f = arg;
 	int r = fault_here(f, "get", err);
 
-	return r < 0 ? r : store_get(f->inner, key, off, len, ret, err);
+	return r < 0 ? r : inner_ops(f)->get(inner_arg(f), key, off, len, ret, err);
 }
 
 static int
@@ -45,7 +58,7 @@ fault_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 	struct fault *f = arg;
 	int r = fault_here(f, "size", err);
 
-	return r < 0 ? r : store_size(f->inner, key, ret, err);
+	return r < 0 ? r : inner_ops(f)->size(inner_arg(f), key, ret, err);
 }
 
 static int
@@ -54,7 +67,7 @@ fault_create(void *arg, const char *key, struct slice body, struct err *err)
 	struct fault *f = arg;
 	int r = fault_here(f, "create", err);
 
-	return r < 0 ? r : store_create(f->inner, key, body, err);
+	return r < 0 ? r : inner_ops(f)->create(inner_arg(f), key, body, err);
 }
 
 static int
@@ -64,7 +77,7 @@ fault_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 	struct fault *f = arg;
 	int r = fault_here(f, "list", err);
 
-	return r < 0 ? r : store_list(f->inner, prefix, delimited, fn, fn_arg, err);
+	return r < 0 ? r : inner_ops(f)->list(inner_arg(f), prefix, delimited, fn, fn_arg, err);
 }
 
 static int
@@ -73,7 +86,7 @@ fault_remove(void *arg, const char *key, struct err *err)
 	struct fault *f = arg;
 	int r = fault_here(f, "remove", err);
 
-	return r < 0 ? r : store_remove(f->inner, key, err);
+	return r < 0 ? r : inner_ops(f)->remove(inner_arg(f), key, err);
 }
 
 static void

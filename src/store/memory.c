@@ -109,7 +109,8 @@ memory_create(void *arg, const char *key, struct slice body, struct err *err)
 
 /* Copies the entry at or after @from out of the lock.  False at the end of the prefix. */
 static bool
-next_entry(struct memory *m, const char *from, const char *prefix, char **ret_key, uint64_t *ret_size)
+next_entry(struct memory *m, const char *from, const char *prefix, char **ret_key,
+	   uint64_t *ret_size)
 {
 	size_t i;
 	bool found;

@@ -69,7 +69,7 @@ open_file_url(const char *url, bool create, struct store **ret, struct err *err)
 int
 store_open(const char *url, bool create, struct store **ret, struct err *err)
 {
-	static const char *const later[] = {"http:", "https:", "s3:",  "azure:",
+	static const char *const later[] = {"http:", "https:",  "s3:",  "azure:",
 					    "az:",   "webdav:", "dav:", "sftp:"};
 
 	*ret = NULL;
@@ -146,7 +146,8 @@ components_ok(const char *text, bool open_ended)
 
 		if (len == 0 && !(last && open_ended))
 			return false;
-		if ((len == 1 || len == 2) && strncmp(text, "..", len) == 0 && !(last && open_ended))
+		if ((len == 1 || len == 2) && strncmp(text, "..", len) == 0 &&
+		    !(last && open_ended))
 			return false;
 		if (last)
 			return true;

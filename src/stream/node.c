@@ -122,14 +122,10 @@ node_open(struct cbor_rd *rd, const struct node_origin *origin, struct pack_tabl
 	  enum node_kind *ret_kind)
 {
 	size_t n = cbor_get_array(rd, 3);
-	uint64_t kind;
 
 	if (cbor_ok(rd) && n != 3)
 		cbor_fail(rd, "a node of %zu values instead of 3", n);
 	pack_table_get(rd, origin->inline_root ? NULL : &origin->pack, packs);
-	kind = cbor_get_uint(rd, NODE_DIR_INNER);
-	if (cbor_ok(rd) && kind == 0)
-		cbor_fail(rd, "a node of kind 0");
-	*ret_kind = (enum node_kind)kind;
+	*ret_kind = (enum node_kind)cbor_get_uint(rd, NODE_DIR_INNER);
 	return cbor_ok(rd) ? 0 : rd->r;
 }

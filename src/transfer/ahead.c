@@ -41,6 +41,16 @@ take_locked(struct transfer *t, struct remote **ret_header_of)
 	return run;
 }
 
+/* Nobody is told of a failure now; who needs the header finds it remembered. */
+static void
+fetch_header(struct transfer *t, struct remote *m, uint64_t deadline)
+{
+	struct err err = ERR_INIT;
+
+	if (header_need(t, m, deadline, &err) < 0)
+		log_write(LOG_DEBUG, "fetching ahead: %s", err.msg);
+}
+
 static void
 fetch_one_locked(struct transfer *t)
 {
@@ -51,9 +61,8 @@ fetch_one_locked(struct transfer *t)
 	pthread_mutex_unlock(&t->lock);
 	if (run != NULL)
 		run_fetch(t, run, deadline);
-	/* Nobody is told of a failure now; who needs the header finds it remembered. */
 	if (header_of != NULL)
-		(void)header_need(t, header_of, deadline, NULL);
+		fetch_header(t, header_of, deadline);
 	pthread_mutex_lock(&t->lock);
 	if (run != NULL)
 		run_put_locked(t, run);

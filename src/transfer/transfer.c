@@ -8,10 +8,14 @@
  */
 #include "transfer/internal.h"
 
-/* The runs that hold a read's blocks, in order; some are this caller's to fetch. */
+/* Which run gives which of a read's blocks, in order; some runs are this caller's to fetch. */
+struct step {
+	struct run *run;
+	uint32_t end; /* the block behind the last one that it gives */
+	bool mine;
+};
 struct plan {
-	struct run *runs[READ_RUNS_MAX];
-	bool mine[READ_RUNS_MAX];
+	struct step steps[READ_RUNS_MAX];
 	size_t n;
 };
 
@@ -63,33 +67,33 @@ plan_locked(struct transfer *t, struct remote *m, uint32_t first, uint32_t last,
 	uint32_t b = first;
 
 	while (b <= last) {
-		struct run *run = run_find_locked(t, m, b);
-		uint32_t n = 0;
+		struct step *step = &plan->steps[plan->n++];
 
-		plan->mine[plan->n] = run == NULL;
-		if (run == NULL) {
-			while (b + n <= last && n < RUN_BLOCKS_MAX && m->runs[b + n] == NULL)
-				n++;
-			run = run_new_locked(t, m, b, n);
+		step->run = run_find_locked(t, m, b);
+		step->mine = step->run == NULL;
+		step->end = b + 1;
+		if (step->mine) {
+			while (step->end <= last && m->runs[step->end] == NULL)
+				step->end++;
+			step->run = run_new_locked(t, m, b, step->end - b);
 		} else {
 			t->stats.blocks_from_memory++;
 		}
-		plan->runs[plan->n++] = run;
-		b = plan->mine[plan->n - 1] ? b + n : b + 1;
+		b = step->end;
 	}
 	t->stats.blocks_served += last - first + 1;
 }
 
-/* Appends the part of [off, off + len) that lies in one run's blocks. */
+/* Appends the part of [off, end) that a step gives. */
 static int
-copy_from_run(const struct run *run, uint64_t *off, uint64_t end, struct buf *ret, struct err *err)
+copy_step(const struct step *step, uint64_t *off, uint64_t end, struct buf *ret, struct err *err)
 {
-	while (*off < end && *off / PACK_BLOCK_LEN < run->first + run->n) {
+	while (*off < end && *off / PACK_BLOCK_LEN < step->end) {
 		uint32_t block = (uint32_t)(*off / PACK_BLOCK_LEN);
 		size_t in = *off % PACK_BLOCK_LEN;
 		struct slice bytes;
 		size_t n;
-		int r = run_block(run, block, &bytes, err);
+		int r = run_block(step->run, block, &bytes, err);
 
 		if (r < 0)
 			return r;
@@ -108,15 +112,15 @@ carry_out(struct transfer *t, const struct plan *plan, uint64_t off, size_t len,
 	uint64_t end = off + len;
 
 	for (size_t i = 0; i < plan->n; i++) {
-		if (plan->mine[i])
-			run_fetch(t, plan->runs[i], deadline);
+		if (plan->steps[i].mine)
+			run_fetch(t, plan->steps[i].run, deadline);
 	}
 	buf_reserve(ret, len);
 	for (size_t i = 0; i < plan->n; i++) {
-		int r = run_wait(t, plan->runs[i], deadline, err);
+		int r = run_wait(t, plan->steps[i].run, deadline, err);
 
 		if (r == 0)
-			r = copy_from_run(plan->runs[i], &off, end, ret, err);
+			r = copy_step(&plan->steps[i], &off, end, ret, err);
 		if (r < 0) {
 			buf_reset(ret);
 			return r;
@@ -154,11 +158,11 @@ transfer_read(struct transfer *t, const struct pack_source *source, uint64_t off
 
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < plan.n; i++) {
-		uint64_t run_end =
-			(uint64_t)(plan.runs[i]->first + plan.runs[i]->n) * PACK_BLOCK_LEN;
+		struct run *run = plan.steps[i].run;
+		uint64_t run_end = (uint64_t)(run->first + run->n) * PACK_BLOCK_LEN;
 
-		run_used_locked(t, plan.runs[i], off + len >= run_end);
-		run_put_locked(t, plan.runs[i]);
+		run_used_locked(t, run, off + len >= run_end);
+		run_put_locked(t, run);
 	}
 	remote_put_locked(t, m);
 	pthread_mutex_unlock(&t->lock);

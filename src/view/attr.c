@@ -79,62 +79,54 @@ fill(const struct view_snap *s, const struct entry *e, struct slice path, struct
 }
 
 bool
-view_attr_listed(const struct view_snap *s, const struct view_listed *l, struct slice path,
-		 struct view_attr *ret)
+view_attr_cheap(const struct view_snap *s, const struct merged *x, struct slice path,
+		struct view_attr *ret)
 {
-	const struct entry *e = &l->main->entry;
+	uint64_t subdirs = 0, bare = 0;
 
-	fill(s, e, path, ret);
-	if (e->type != ENTRY_DIR)
+	fill(s, merged_entry(x), path, ret);
+	if (ret->type != ENTRY_DIR)
 		return true;
+	for (uint32_t i = 0; i < x->n; i++) {
+		subdirs += x->in[i]->entry.n_subdirs;
+		bare += x->in[i]->entry.n_bare_subdirs;
+	}
 	/*
-	 * A subdirectory isn't bare in just one tree.  So with all classes open the counts of
-	 * those that aren't bare add up; a lone tree shows its bare ones as well.
+	 * A subdirectory isn't bare in just one tree.  So with all classes open the counts of those
+	 * that aren't bare add up; a lone tree shows its bare ones as well.
 	 */
-	ret->nlink = 2 + l->n_subdirs;
-	if (l->n_trees == 1)
-		ret->nlink += l->n_bare_subdirs;
-	else if (l->n_bare_subdirs > 0 && s->opened->n_closed > 0)
-		return false;
-	return true;
+	ret->nlink = 2 + subdirs + (x->n == 1 ? bare : 0);
+	return x->n == 1 || bare == 0 || s->opened->n_closed == 0;
 }
 
-/* Counts the subdirectories of a directory that stands in several trees, by listing it. */
+/* Counts the subdirectories of a directory by listing it. */
 static int
-count_subdirs(struct view *v, struct view_merged *dir, uint64_t *ret, struct err *err)
+count_subdirs(const struct merged *dir, uint64_t *ret, struct err *err)
 {
-	struct view_listing *l;
-	struct view_listed e;
-	uint64_t n = 0;
+	CLEANUP(merged_cursor_closep) struct merged_cursor *c = NULL;
+	const struct merged *x;
 	int r;
 
-	r = view_listing_open(v, dir, &l, err);
-	if (r < 0)
-		return r;
-	for (uint64_t i = 0; (r = view_listing_at(l, i, &e, err)) == 0; i++)
-		n += e.main->entry.type == ENTRY_DIR;
-	view_listing_close(v, l);
-	if (r != ERR_NOENT)
-		return r;
-	*ret = n;
-	return 0;
+	*ret = 0;
+	r = merged_cursor_open(dir, &c, err);
+	while (r == 0) {
+		r = merged_cursor_next(c, &x, err);
+		if (r == 0 && merged_entry(x)->type == ENTRY_DIR)
+			++*ret;
+	}
+	return r == ERR_NOENT ? 0 : r;
 }
 
 int
-view_attr_inside(struct view *v, struct view_merged *m, struct slice path, struct view_attr *ret,
-		 struct err *err)
+view_attr_inside(const struct view_snap *s, const struct merged *x, struct slice path,
+		 struct view_attr *ret, struct err *err)
 {
-	struct view_listed l = {.main = view_merged_main(m), .n_trees = m->n};
 	uint64_t subdirs;
 	int r;
 
-	for (uint32_t i = 0; i < m->n; i++) {
-		l.n_subdirs += m->in[i].item.entry.n_subdirs;
-		l.n_bare_subdirs += m->in[i].item.entry.n_bare_subdirs;
-	}
-	if (view_attr_listed(m->snap, &l, path, ret))
+	if (view_attr_cheap(s, x, path, ret))
 		return 0;
-	r = count_subdirs(v, m, &subdirs, err);
+	r = count_subdirs(x, &subdirs, err);
 	if (r == 0)
 		ret->nlink = 2 + subdirs;
 	return r;

@@ -22,17 +22,13 @@ int
 view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret, struct err *err)
 {
 	struct view_dir *d = mem_alloc(sizeof *d);
-	struct view_merged *m = NULL;
 	int r = 0;
 
 	*ret = NULL;
 	d->node = dir;
 	view_ref(dir, 1);
 	if (view_node_is_inside(dir)) {
-		r = view_merged_get(v, dir, &m, err);
-		if (r == 0)
-			r = view_listing_open(v, m, &d->listing, err);
-		view_merged_put(v, m);
+		r = view_listing_open(v, dir, &d->listing, err);
 		view_node_path_below(dir, VIEW_SNAPSHOT, &d->path);
 		if (d->path.len > 0)
 			buf_append_u8(&d->path, '/');
@@ -130,25 +126,26 @@ static int
 read_inside(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent *ret,
 	    struct view_node **node, struct err *err)
 {
-	const struct view_snap *snap = view_listing_dir(d->listing)->snap;
+	const struct view_snap *snap = d->node->snap;
 	size_t dir_len = d->path.len;
-	struct view_listed e;
+	const struct merged *x;
+	struct slice path;
 	int r;
 
-	r = view_listing_at(d->listing, index, &e, err);
+	r = view_listing_at(d->listing, index, &x, err);
 	if (r < 0)
 		return r;
-	ret->name = e.main->entry.name;
-	ret->type = e.main->entry.type;
+	ret->name = merged_entry(x)->name;
+	ret->type = merged_entry(x)->type;
 
 	buf_append(&d->path, ret->name.p, ret->name.len);
-	if (node == NULL || !may_pin(v) ||
-	    !view_attr_listed(snap, &e, buf_slice(&d->path), &ret->attr))
-		ret->ino = view_ino_inside(&snap->name.id, buf_slice(&d->path), &e.main->entry);
-	else
-		*node = view_node_get(v, d->node, VIEW_INSIDE, ret->name, d->node->snap, e.trees);
-	if (node != NULL && *node != NULL)
+	path = buf_slice(&d->path);
+	if (node != NULL && may_pin(v) && view_attr_cheap(snap, x, path, &ret->attr)) {
+		*node = view_node_get(v, d->node, VIEW_INSIDE, ret->name, d->node->snap);
 		ret->ino = ret->attr.ino;
+	} else {
+		ret->ino = view_ino_inside(&snap->name.id, path, merged_entry(x));
+	}
 	d->path.len = dir_len;
 	return 0;
 }

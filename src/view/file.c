@@ -4,21 +4,21 @@
 #include "private.h"
 
 struct view_file {
-	struct view_merged *merged; /* a reference: keeps the snapshot open; NULL for own texts */
-	struct tree_file *file;     /* inside a snapshot */
-	struct buf text;            /* own */
+	struct view_entry *entry; /* a reference: keeps the snapshot open; NULL for own texts */
+	struct tree_file *file;   /* inside a snapshot */
+	struct buf text;          /* own */
 };
 
 static int
 open_inside(struct view *v, struct view_node *n, struct view_file *f, struct err *err)
 {
-	int r = view_merged_get(v, n, &f->merged, err);
+	int r = view_entry_get(v, n, &f->entry, err);
 
 	if (r < 0)
 		return r;
-	if (view_merged_main(f->merged)->entry.type != ENTRY_FILE)
+	if (merged_entry(&f->entry->at)->type != ENTRY_FILE)
 		return err_set(err, ERR_INVALID, "not a regular file");
-	return tree_file_open(view_merged_main(f->merged), &f->file, err);
+	return tree_file_open(merged_item(&f->entry->at), &f->file, err);
 }
 
 int
@@ -50,7 +50,7 @@ view_close(struct view *v, struct view_file *f)
 	if (f == NULL)
 		return;
 	tree_file_close(f->file);
-	view_merged_put(v, f->merged);
+	view_entry_put(v, f->entry);
 	buf_fini(&f->text);
 	free(f);
 }

@@ -124,7 +124,7 @@ find(struct view_nodes *t, const struct view_node *parent, struct slice name, ui
 
 static struct view_node *
 node_new(struct view *v, struct view_node *parent, enum view_kind kind, struct slice name,
-	 struct view_snap *snap, uint64_t trees, uint32_t hash)
+	 struct view_snap *snap, uint32_t hash)
 {
 	struct view_node *n = mem_alloc(sizeof *n + name.len);
 
@@ -135,7 +135,6 @@ node_new(struct view *v, struct view_node *parent, enum view_kind kind, struct s
 	if (snap != NULL)
 		view_snap_ref(v, snap);
 	atomic_init(&n->refs, 1);
-	n->trees = trees;
 	n->hash = hash;
 	n->kind = (uint8_t)kind;
 	n->name_len = (uint8_t)name.len;
@@ -148,7 +147,7 @@ static void
 node_free(struct view *v, struct view_node *n)
 {
 	if (view_node_is_inside(n))
-		view_merged_forget(v, n);
+		view_cache_forget(v, n);
 	if (n->snap != NULL)
 		view_snap_put(v, n->snap);
 	free(n);
@@ -156,7 +155,7 @@ node_free(struct view *v, struct view_node *n)
 
 struct view_node *
 view_node_get(struct view *v, struct view_node *parent, enum view_kind kind, struct slice name,
-	      struct view_snap *snap, uint64_t trees)
+	      struct view_snap *snap)
 {
 	struct view_nodes *t = &v->nodes;
 	uint32_t hash = hash_of(parent, name);
@@ -165,7 +164,7 @@ view_node_get(struct view *v, struct view_node *parent, enum view_kind kind, str
 	for (;;) {
 		pthread_mutex_lock(&t->lock);
 		n = find(t, parent, name, hash);
-		if (n != NULL && n->kind == kind && n->snap == snap && n->trees == trees) {
+		if (n != NULL && n->kind == kind && n->snap == snap) {
 			view_ref(n, 1);
 			break;
 		}
@@ -177,7 +176,7 @@ view_node_get(struct view *v, struct view_node *parent, enum view_kind kind, str
 			break;
 		}
 		pthread_mutex_unlock(&t->lock);
-		fresh = node_new(v, parent, kind, name, snap, trees, hash);
+		fresh = node_new(v, parent, kind, name, snap, hash);
 	}
 	pthread_mutex_unlock(&t->lock);
 

@@ -150,7 +150,7 @@ struct view_node *
 view_own_node(struct view *v, struct view_node *dir, const struct view_own *own)
 {
 	struct view_snap *snap = own->snapshot != NULL ? view_snap_get(v, own->snapshot) : NULL;
-	struct view_node *n = view_node_get(v, dir, own->kind, slice_str(own->name), snap, 0);
+	struct view_node *n = view_node_get(v, dir, own->kind, slice_str(own->name), snap);
 
 	if (snap != NULL)
 		view_snap_put(v, snap);

@@ -5,8 +5,8 @@
  *	calendar.c  which dates and writers there are, and what their snapshots are called
  *	own.c       the directories above the snapshots, made from a calendar
  *	snap.c      snapshots, opened on demand and closed again when many are
- *	merged.c    one entry of a snapshot, as all class trees have it that open
- *	listing.c   a directory of a snapshot, merged in name order
+ *	entry.c     entries of snapshots, found again by their nodes; directories are cached
+ *	listing.c   a directory of a snapshot by positions
  *	attr.c      attributes and inode numbers
  *
  * Locks are leaves: none is held while another is taken, nor over a read from the store.
@@ -18,6 +18,7 @@
 #include <sys/queue.h>
 
 #include "calendar.h"
+#include "tillfs/merge.h"
 #include "tillfs/view.h"
 
 /* ---- nodes ----------------------------------------------------------------------------- */
@@ -84,7 +85,7 @@ view_node_is_inside(const struct view_node *n)
  * Return: a reference.
  */
 struct view_node *view_node_get(struct view *v, struct view_node *parent, enum view_kind kind,
-				struct slice name, struct view_snap *snap, uint64_t trees);
+				struct slice name, struct view_snap *snap);
 /* A reference to a node that exists already, or NULL. */
 struct view_node *view_node_find(struct view *v, struct view_node *parent, struct slice name);
 /* Appends the path below the snapshot's root, or for own nodes below the mount's. */
@@ -99,21 +100,17 @@ struct view_snap {
 	LIST_ENTRY(view_snap) in_bucket;
 	TAILQ_ENTRY(view_snap) in_lru; /* when opened */
 	struct snapshot_name name;
-	const char *writer; /* borrowed from the repo */
+	const char *writer;    /* borrowed from the repo */
+	atomic_bool no_xattrs; /* as of the last opening: no entry has any */
 
-	/* protected by the table's lock */
+	/* protected by the table's lock; opened and merge stay while pinned */
 	uint64_t refs;
-	uint64_t pins; /* what uses opened and trees */
+	uint64_t pins; /* what uses opened and merge */
 	bool opening;
 	struct repo_opened *opened; /* NULL: closed */
-	struct tree **trees;        /* n_classes; immutable while pinned */
-	struct err *failure;        /* why the last attempt failed */
+	struct merge *merge;
+	struct err *failure; /* why the last attempt failed */
 	uint64_t retry_at_ms;
-
-	/* The classes seen at first, so that a tree's number never changes. */
-	char (*classes)[CLASS_NAME_MAX + 1];
-	size_t n_classes;
-	bool no_xattrs; /* in any of them */
 };
 
 struct view_snaps {
@@ -142,90 +139,58 @@ void view_snap_unpin(struct view *v, struct view_snap *s);
 
 /* ---- entries of snapshots -------------------------------------------------------------- */
 
-/* A place in one class tree. */
-struct view_standing {
-	uint8_t tree;
-	struct tree_item item;
-};
-
-/* One entry as it stands in the class trees that open.  Immutable, reference-counted. */
-struct view_merged {
+/* An entry, with what keeps it.  Immutable, reference-counted. */
+struct view_entry {
 	atomic_uint refs;
 	struct view_snap *snap; /* a reference and a pin */
-	uint32_t n, main;       /* standings; the one that gives the attributes */
-	struct view_standing in[];
+	struct merged at;
 };
 
-/* Merged directories used lately, so that a lookup needn't start at the root. */
-#define VIEW_MERGED_SETS 16u
-#define VIEW_MERGED_WAYS 4u
-struct view_merged_cache {
+/* Directories used lately, so that a lookup needn't start at the root. */
+#define VIEW_CACHE_SETS 16u
+#define VIEW_CACHE_WAYS 4u
+struct view_cache {
 	pthread_mutex_t lock;
 	uint64_t clock;
 	struct {
 		const struct view_node *node;
-		struct view_merged *merged;
+		struct view_entry *entry;
 		uint64_t used;
-	} slot[VIEW_MERGED_SETS][VIEW_MERGED_WAYS];
+	} slot[VIEW_CACHE_SETS][VIEW_CACHE_WAYS];
 };
-void view_merged_cache_init(struct view_merged_cache *c);
-void view_merged_cache_fini(struct view *v, struct view_merged_cache *c);
+void view_cache_init(struct view_cache *c);
+void view_cache_fini(struct view *v, struct view_cache *c);
+void view_cache_forget(struct view *v, const struct view_node *n); /* the node goes */
 
-/* @n: VIEW_SNAPSHOT or VIEW_INSIDE. */
-MUST_CHECK int view_merged_get(struct view *v, struct view_node *n, struct view_merged **ret,
-			       struct err *err);
+/* The entry of a VIEW_SNAPSHOT or VIEW_INSIDE node.  @ret: a reference. */
+MUST_CHECK int view_entry_get(struct view *v, struct view_node *n, struct view_entry **ret,
+			      struct err *err);
 /* Return: 0, ERR_NOENT, or what reading gives. */
-MUST_CHECK int view_merged_child(struct view *v, struct view_merged *dir, struct slice name,
-				 struct view_merged **ret, struct err *err);
-void view_merged_put(struct view *v, struct view_merged *m);
-void view_merged_forget(struct view *v, const struct view_node *n); /* the node goes */
-
-static inline const struct tree_item *
-view_merged_main(const struct view_merged *m)
-{
-	return &m->in[m->main].item;
-}
-
-static inline uint64_t
-view_merged_trees(const struct view_merged *m)
-{
-	uint64_t trees = 0;
-
-	for (uint32_t i = 0; i < m->n; i++)
-		trees |= UINT64_C(1) << m->in[i].tree;
-	return trees;
-}
-
-/* Whether @b is the better one to give a path its attributes: a real directory over a bare one. */
-static inline bool
-view_entry_better(const struct entry *a, const struct entry *b)
-{
-	return a->type == ENTRY_DIR && a->bare && b->type == ENTRY_DIR && !b->bare;
-}
+MUST_CHECK int view_entry_child(struct view *v, struct view_entry *dir, struct slice name,
+				struct view_entry **ret, struct err *err);
+void view_entry_put(struct view *v, struct view_entry *e);
 
 /* ---- listings -------------------------------------------------------------------------- */
 
-struct view_listing;
-
-/* What stands at a position; borrowed until the listing moves. */
-struct view_listed {
-	const struct tree_item *main;
-	uint64_t trees;
-	uint32_t n_trees;
-	uint64_t n_subdirs, n_bare_subdirs; /* sums over the trees */
+/* A directory of a snapshot at a position. */
+struct view_listing {
+	struct view_entry *dir; /* a reference */
+	struct merged_cursor *cursor;
+	uint64_t next;            /* the index that the cursor comes to next */
+	const struct merged *now; /* what it has passed last, of index next - 1; NULL: nothing */
 };
 
-MUST_CHECK int view_listing_open(struct view *v, struct view_merged *dir, struct view_listing **ret,
+MUST_CHECK int view_listing_open(struct view *v, struct view_node *dir, struct view_listing **ret,
 				 struct err *err);
 void view_listing_close(struct view *v, struct view_listing *l);
 /**
  * view_listing_at - the @index-th name.
+ * @ret: borrowed until the listing moves
  * Cost: nothing for the same or the next one; O(log n) in a single class, else O(n).
  * Return: 0, ERR_NOENT past the end, or what reading gives.
  */
-MUST_CHECK int view_listing_at(struct view_listing *l, uint64_t index, struct view_listed *ret,
+MUST_CHECK int view_listing_at(struct view_listing *l, uint64_t index, const struct merged **ret,
 			       struct err *err);
-struct view_merged *view_listing_dir(struct view_listing *l);
 
 /* ---- attributes ------------------------------------------------------------------------ */
 
@@ -235,16 +200,15 @@ uint64_t view_ino_inside(const struct snapshot_id *snapshot, struct slice path,
 
 /**
  * view_attr_inside - attributes of an entry of a snapshot.
+ * @s:    pinned
  * @path: below the snapshot's root
  * Return: 0, or what reading gives: link counts of some merged directories need their listing.
  */
-MUST_CHECK int view_attr_inside(struct view *v, struct view_merged *m, struct slice path,
-				struct view_attr *ret, struct err *err);
-/*
- * The same from a listing.  Return: false when the link count can't be told from it.
- */
-MUST_CHECK bool view_attr_listed(const struct view_snap *s, const struct view_listed *l,
-				 struct slice path, struct view_attr *ret);
+MUST_CHECK int view_attr_inside(const struct view_snap *s, const struct merged *x,
+				struct slice path, struct view_attr *ret, struct err *err);
+/* The same without ever reading.  Return: false when the link count needs that. */
+MUST_CHECK bool view_attr_cheap(const struct view_snap *s, const struct merged *x,
+				struct slice path, struct view_attr *ret);
 
 /* ---- the mount's own directories ------------------------------------------------------- */
 
@@ -280,7 +244,7 @@ struct view {
 	struct view_node *root, *by_date, *by_host, *latest; /* references */
 	struct view_nodes nodes;
 	struct view_snaps snaps;
-	struct view_merged_cache merged;
+	struct view_cache cache;
 
 	pthread_mutex_t lock;
 	struct calendar *calendar; /* protected by lock */

@@ -18,15 +18,14 @@ view_snaps_init(struct view_snaps *t)
 /* What an opened snapshot consists of, on its way out. */
 struct remains {
 	struct repo_opened *opened;
-	struct tree **trees;
-	size_t n_trees;
+	struct merge *merge;
 };
 
 /* Takes the opened part out.  Called with the lock held. */
 static struct remains
 take_opened(struct view_snaps *t, struct view_snap *s)
 {
-	struct remains r = {steal_ptr(&s->opened), steal_ptr(&s->trees), s->n_classes};
+	struct remains r = {steal_ptr(&s->opened), steal_ptr(&s->merge)};
 
 	if (r.opened != NULL) {
 		TAILQ_REMOVE(&t->lru, s, in_lru);
@@ -38,18 +37,13 @@ take_opened(struct view_snaps *t, struct view_snap *s)
 static void
 remains_free(struct remains *r)
 {
-	if (r->opened == NULL)
-		return;
-	for (size_t i = 0; i < r->n_trees; i++)
-		tree_close(r->trees[i]);
-	free(r->trees);
+	merge_free(r->merge);
 	repo_opened_free(r->opened);
 }
 
 static void
 snap_free(struct view_snap *s)
 {
-	free(s->classes);
 	free(s->failure);
 	free(s);
 }
@@ -128,45 +122,6 @@ view_snap_put(struct view *v, struct view_snap *s)
 
 /* ---- opening --------------------------------------------------------------------------- */
 
-/* Remembers the classes at the first opening. */
-static void
-remember_classes(struct view_snap *s, const struct repo_opened *opened)
-{
-	s->n_classes = opened->n_classes;
-	s->classes = mem_array(s->n_classes, sizeof *s->classes);
-	s->no_xattrs = true;
-	for (size_t i = 0; i < s->n_classes; i++) {
-		memcpy(s->classes[i], opened->classes[i]->name, sizeof *s->classes);
-		s->no_xattrs &= opened->classes[i]->no_xattrs;
-	}
-}
-
-/* A tree for each class remembered; keys may have come or gone since. */
-static int
-open_trees(struct view *v, const struct view_snap *s, const struct repo_opened *opened,
-	   struct tree ***ret, struct err *err)
-{
-	struct tree **trees = mem_array(s->n_classes, sizeof(struct tree *));
-
-	for (size_t i = 0; i < s->n_classes; i++) {
-		size_t k = 0;
-
-		while (k < opened->n_classes &&
-		       strcmp(opened->classes[k]->name, s->classes[i]) != 0)
-			k++;
-		if (k == opened->n_classes) {
-			while (i > 0)
-				tree_close(trees[--i]);
-			free(trees);
-			return err_set(err, ERR_DENIED, "its class %s doesn't open any more",
-				       s->classes[i]);
-		}
-		trees[i] = reader_tree_open(v->reader, opened, k);
-	}
-	*ret = trees;
-	return 0;
-}
-
 /* Closes the least recently used that nobody pins.  Called with the lock held. */
 static struct remains
 evict_one(struct view_snaps *t)
@@ -182,27 +137,19 @@ evict_one(struct view_snaps *t)
 
 /* Opens, without a lock; the caller has marked it as being opened. */
 static int
-open_snap(struct view *v, struct view_snap *s, struct repo_opened **ret, struct tree ***ret_trees,
-	  struct err *err)
+open_snap(struct view *v, struct view_snap *s, struct repo_opened **ret, struct err *err)
 {
-	CLEANUP(repo_opened_freep) struct repo_opened *opened = NULL;
-	int r;
+	int r = repo_snapshot_open(v->repo, &s->name, ret, err);
+	bool no_xattrs = true;
 
-	r = repo_snapshot_open(v->repo, &s->name, &opened, err);
 	/* It was listed, so "no such file" would be the wrong word for it. */
 	if (r == ERR_NOENT)
 		return err_add(err, ERR_CORRUPT, "listed, but gone");
 	if (r < 0)
 		return r;
-	if (opened->n_classes > 64)
-		return err_set(err, ERR_CORRUPT, "a snapshot of %zu classes", opened->n_classes);
-	if (s->classes == NULL)
-		remember_classes(s, opened);
-	r = open_trees(v, s, opened, ret_trees, err);
-	if (r < 0)
-		return err_add(err, r, "%s", repo_snapshot_label(v->repo, &s->name).s);
-
-	*ret = steal_ptr(&opened);
+	for (size_t i = 0; i < (*ret)->n_classes; i++)
+		no_xattrs &= (*ret)->classes[i]->no_xattrs;
+	atomic_store(&s->no_xattrs, no_xattrs);
 	return 0;
 }
 
@@ -220,7 +167,6 @@ view_snap_pin(struct view *v, struct view_snap *s, struct err *err)
 {
 	struct view_snaps *t = &v->snaps;
 	struct repo_opened *opened = NULL;
-	struct tree **trees = NULL;
 	struct remains old;
 	struct err why = ERR_INIT;
 	int r;
@@ -247,13 +193,13 @@ view_snap_pin(struct view *v, struct view_snap *s, struct err *err)
 	s->opening = true;
 	pthread_mutex_unlock(&t->lock);
 
-	r = open_snap(v, s, &opened, &trees, &why);
+	r = open_snap(v, s, &opened, &why);
 
 	pthread_mutex_lock(&t->lock);
 	s->opening = false;
 	if (r == 0) {
 		s->opened = opened;
-		s->trees = trees;
+		s->merge = merge_new(v->reader, opened);
 		s->pins++;
 		TAILQ_INSERT_HEAD(&t->lru, s, in_lru);
 		t->n_opened++;

@@ -28,13 +28,13 @@ view_new(struct repo *repo, const struct view_options *options, struct view **re
 	pthread_mutex_init(&v->lock, NULL);
 	view_nodes_init(&v->nodes);
 	view_snaps_init(&v->snaps);
-	view_merged_cache_init(&v->merged);
+	view_cache_init(&v->cache);
 	v->calendar = calendar_new(repo_list_get(repo));
 
-	v->root = view_node_get(v, NULL, VIEW_ROOT, slice_str(""), NULL, 0);
-	v->by_date = view_node_get(v, v->root, VIEW_BY_DATE, slice_str("by-date"), NULL, 0);
-	v->by_host = view_node_get(v, v->root, VIEW_BY_HOST, slice_str("by-host"), NULL, 0);
-	v->latest = view_node_get(v, v->root, VIEW_LATEST, slice_str("latest"), NULL, 0);
+	v->root = view_node_get(v, NULL, VIEW_ROOT, slice_str(""), NULL);
+	v->by_date = view_node_get(v, v->root, VIEW_BY_DATE, slice_str("by-date"), NULL);
+	v->by_host = view_node_get(v, v->root, VIEW_BY_HOST, slice_str("by-host"), NULL);
+	v->latest = view_node_get(v, v->root, VIEW_LATEST, slice_str("latest"), NULL);
 	*ret = v;
 	return 0;
 }
@@ -44,7 +44,7 @@ view_free(struct view *v)
 {
 	if (v == NULL)
 		return;
-	view_merged_cache_fini(v, &v->merged);
+	view_cache_fini(v, &v->cache);
 	view_nodes_fini(v, &v->nodes);
 	view_snaps_fini(&v->snaps);
 	calendar_put(v->calendar);
@@ -69,34 +69,34 @@ view_node_immutable(const struct view_node *n)
 
 /* The attributes of an entry whose node is known. */
 static int
-attr_of(struct view *v, const struct view_node *n, struct view_merged *m, struct view_attr *ret,
+attr_of(const struct view_node *n, const struct view_entry *e, struct view_attr *ret,
 	struct err *err)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 
 	view_node_path_below(n, VIEW_SNAPSHOT, &path);
-	return view_attr_inside(v, m, buf_slice(&path), ret, err);
+	return view_attr_inside(e->snap, &e->at, buf_slice(&path), ret, err);
 }
 
 static int
 lookup_inside(struct view *v, struct view_node *dir, struct slice name, struct view_node **ret,
 	      struct view_attr *ret_attr, struct err *err)
 {
-	struct view_merged *parent, *child;
+	struct view_entry *parent, *child;
 	struct view_node *n;
 	int r;
 
-	r = view_merged_get(v, dir, &parent, err);
+	r = view_entry_get(v, dir, &parent, err);
 	if (r < 0)
 		return r;
-	r = view_merged_child(v, parent, name, &child, err);
-	view_merged_put(v, parent);
+	r = view_entry_child(v, parent, name, &child, err);
+	view_entry_put(v, parent);
 	if (r < 0)
 		return r;
 
-	n = view_node_get(v, dir, VIEW_INSIDE, name, dir->snap, view_merged_trees(child));
-	r = attr_of(v, n, child, ret_attr, err);
-	view_merged_put(v, child);
+	n = view_node_get(v, dir, VIEW_INSIDE, name, dir->snap);
+	r = attr_of(n, child, ret_attr, err);
+	view_entry_put(v, child);
 	if (r < 0) {
 		view_unref(v, n, 1);
 		return r;
@@ -120,26 +120,26 @@ view_lookup(struct view *v, struct view_node *dir, struct slice name, struct vie
 int
 view_getattr(struct view *v, struct view_node *n, struct view_attr *ret, struct err *err)
 {
-	struct view_merged *m;
+	struct view_entry *e;
 	int r;
 
 	if (!view_node_is_inside(n)) {
 		view_own_attr(v, n, ret);
 		return 0;
 	}
-	r = view_merged_get(v, n, &m, err);
+	r = view_entry_get(v, n, &e, err);
 	if (r < 0)
 		return r;
-	r = attr_of(v, n, m, ret, err);
-	view_merged_put(v, m);
+	r = attr_of(n, e, ret, err);
+	view_entry_put(v, e);
 	return r;
 }
 
 int
 view_readlink(struct view *v, struct view_node *n, struct buf *ret, struct err *err)
 {
-	struct view_merged *m;
-	const struct entry *e;
+	const struct entry *at;
+	struct view_entry *e;
 	int r;
 
 	buf_reset(ret);
@@ -147,14 +147,14 @@ view_readlink(struct view *v, struct view_node *n, struct buf *ret, struct err *
 		return view_own_readlink(v, n, ret, err);
 	if (n->kind != VIEW_INSIDE)
 		return err_set(err, ERR_INVALID, "not a symbolic link");
-	r = view_merged_get(v, n, &m, err);
+	r = view_entry_get(v, n, &e, err);
 	if (r < 0)
 		return r;
-	e = &view_merged_main(m)->entry;
-	if (e->type == ENTRY_SYMLINK)
-		buf_append(ret, e->target.p, e->target.len);
+	at = merged_entry(&e->at);
+	if (at->type == ENTRY_SYMLINK)
+		buf_append(ret, at->target.p, at->target.len);
 	else
 		r = err_set(err, ERR_INVALID, "not a symbolic link");
-	view_merged_put(v, m);
+	view_entry_put(v, e);
 	return r;
 }

@@ -81,10 +81,9 @@ is_ours(struct slice name)
 }
 
 static bool
-get_virtual(const struct view_merged *m, struct slice name, struct buf *ret)
+get_virtual(const struct view_entry *e, struct slice name, struct buf *ret)
 {
-	const struct view_standing *s = &m->in[m->main];
-	struct place p = {m->snap, &s->item.entry, m->snap->classes[s->tree]};
+	struct place p = {e->snap, merged_entry(&e->at), tree_class(merged_item(&e->at)->tree)};
 
 	for (size_t i = 0; i < ARRAY_LEN(virtual_xattrs); i++) {
 		if (!slice_equal(slice_str(virtual_xattrs[i].name), name))
@@ -122,7 +121,8 @@ find_xattr(const struct entry *e, struct slice name)
 static int
 absent(const struct view_node *n, struct slice name, struct err *err)
 {
-	if (view_node_is_inside(n) && (n->snap->no_xattrs || slice_equal(name, slice_str(SELINUX))))
+	if (view_node_is_inside(n) &&
+	    (atomic_load(&n->snap->no_xattrs) || slice_equal(name, slice_str(SELINUX))))
 		return err_set(err, ERR_UNSUPPORTED, "there are no such attributes");
 	return err_set(err, ERR_NOENT, "no such attribute");
 }
@@ -132,44 +132,44 @@ view_getxattr(struct view *v, struct view_node *n, struct slice name, struct buf
 	      struct err *err)
 {
 	const struct xattr *x = NULL;
-	struct view_merged *m;
+	struct view_entry *e;
 	bool found;
 	int r;
 
 	buf_reset(ret);
-	if (!view_node_is_inside(n) || (n->snap->no_xattrs && !is_ours(name)))
+	if (!view_node_is_inside(n) || (atomic_load(&n->snap->no_xattrs) && !is_ours(name)))
 		return absent(n, name, err);
-	r = view_merged_get(v, n, &m, err);
+	r = view_entry_get(v, n, &e, err);
 	if (r < 0)
 		return r;
 
-	found = get_virtual(m, name, ret);
+	found = get_virtual(e, name, ret);
 	if (!found)
-		x = find_xattr(&view_merged_main(m)->entry, name);
+		x = find_xattr(merged_entry(&e->at), name);
 	if (x != NULL)
 		buf_append(ret, x->value.p, x->value.len);
-	view_merged_put(v, m);
+	view_entry_put(v, e);
 	return found || x != NULL ? 0 : absent(n, name, err);
 }
 
 int
 view_listxattr(struct view *v, struct view_node *n, struct buf *ret, struct err *err)
 {
-	const struct entry *e;
-	struct view_merged *m;
+	const struct entry *at;
+	struct view_entry *e;
 	int r;
 
 	buf_reset(ret);
-	if (!view_node_is_inside(n) || n->snap->no_xattrs)
+	if (!view_node_is_inside(n) || atomic_load(&n->snap->no_xattrs))
 		return 0;
-	r = view_merged_get(v, n, &m, err);
+	r = view_entry_get(v, n, &e, err);
 	if (r < 0)
 		return r;
-	e = &view_merged_main(m)->entry;
-	for (uint32_t i = 0; i < e->n_xattrs; i++) {
-		buf_append(ret, e->xattrs[i].name.p, e->xattrs[i].name.len);
+	at = merged_entry(&e->at);
+	for (uint32_t i = 0; i < at->n_xattrs; i++) {
+		buf_append(ret, at->xattrs[i].name.p, at->xattrs[i].name.len);
 		buf_append_u8(ret, 0);
 	}
-	view_merged_put(v, m);
+	view_entry_put(v, e);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "fixture_format.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -155,6 +156,38 @@ fixture_write(const char *path, const char *text)
 		CHECK_OK(err_sys(&err, "%s", path), &err);
 	assert_int_equal(fwrite(text, 1, strlen(text), f), strlen(text));
 	assert_int_equal(fclose(f), 0);
+}
+
+/* A store_list_fn that keeps the first key.  @arg: char **, owned by the caller. */
+static UNUSED int
+fixture_first_key(void *arg, const struct store_entry *entry, struct err *err)
+{
+	char **key = arg;
+
+	(void)err;
+	if (*key == NULL)
+		*key = str_copy(entry->key);
+	return 0;
+}
+
+/* The file in a folder whose name ends so.  Owned by the caller. */
+static UNUSED char *
+fixture_find(const char *folder, const char *suffix)
+{
+	DIR *d = opendir(folder);
+	struct dirent *de;
+	char *found = NULL;
+
+	assert_non_null(d);
+	while (found == NULL && (de = readdir(d)) != NULL) {
+		size_t len = strlen(de->d_name), end = strlen(suffix);
+
+		if (len > end && strcmp(de->d_name + len - end, suffix) == 0)
+			found = str_format("%s/%s", folder, de->d_name);
+	}
+	closedir(d);
+	assert_non_null(found);
+	return found;
 }
 
 #endif /* FIXTURE_REPO_H */

@@ -95,9 +95,9 @@ test_ledger__configs_with_one_defect_are_refused(void **state)
 		{CONFIG("1", "0", "79", FIXED), ERR_CORRUPT, "79 bytes"},
 		{CONFIG("1", "0", "80", "{0: 65536, 1: 1048576, 2: 256}"), ERR_UNSUPPORTED,
 		 "block, leaf or fan-out"},
-		{CONFIG("1", "0", "80", "{0: 131072, 1: 1048576}"), ERR_CORRUPT, "lacks key 2"},
-		{CONFIG("1", "0", "80", FIXED) "0", ERR_CORRUPT, "left over"},
-		{"{0: 1, 1: h'07'*16}", ERR_CORRUPT, "lacks key 2"},
+		{CONFIG("1", "0", "80", "{0: 131072, 1: 1048576}"), ERR_CORRUPT, "key 2 is missing"},
+		{CONFIG("1", "0", "80", FIXED) "0", ERR_CORRUPT, "too many"},
+		{"{0: 1, 1: h'07'*16}", ERR_CORRUPT, "key 2 is missing"},
 		{"[]", ERR_CORRUPT, "a map"},
 	};
 	CLEANUP(fixture_freep) struct fixture *fx = fixture_new();
@@ -191,7 +191,7 @@ test_ledger__terms_with_one_defect_are_refused(void **state)
 			{"['case', [], []]", "text"},
 			{"[\"case\", [\"a\"], [h'01'*7]]", "7 bytes"},
 			{"[\"case\", [\"a23456789012345678901234567890123\"], []]", "33 bytes"},
-			{"[\"case\", [], []] 0", "left over"},
+			{"[\"case\", [], []] 0", "too many"},
 		},
 	  holds[] = {
 		  {"[\"case\", [], \"2026-11-01\"]", "[case, writers, from, until]"},
@@ -340,7 +340,7 @@ test_ledger__entries_with_one_defect_are_refused(void **state)
 		{ENTRY("1", "[[17, {}]]"), ERR_UNSUPPORTED, "use a newer tillfs"},
 		{ENTRY("1", "[[0, {}]]"), ERR_UNSUPPORTED, "use a newer tillfs"},
 		{ENTRY("1", "[[7]]"), ERR_CORRUPT, "[type, map]"},
-		{ENTRY("1", "[[7, {}]]"), ERR_CORRUPT, "lacks key 0"},
+		{ENTRY("1", "[[7, {}]]"), ERR_CORRUPT, "key 0 is missing"},
 		{ENTRY("1", "[[7, {0: h'01'*15}]]"), ERR_CORRUPT, "15 bytes"},
 		{ENTRY("1", "[[1, {0: h'01'*8, 1: h'01'*32, 2: h'01'*32, 3: h'01'*31}]]"),
 		 ERR_CORRUPT, "too short"},
@@ -350,7 +350,7 @@ test_ledger__entries_with_one_defect_are_refused(void **state)
 		{ENTRY("1", "[[4, {0: h'01'*8, 1: 0, 2: h'01'*32}]]"), ERR_CORRUPT, "no id"},
 		{ENTRY("1", "[[8, {0: h'01'*8, 1: h''}]]"), ERR_CORRUPT, "not 32 an id"},
 		{ENTRY("1", "[[8, {0: h'01'*8, 1: h'01'*33}]]"), ERR_CORRUPT, "not 32 an id"},
-		{ENTRY("1", "[]") "0", ERR_CORRUPT, "left over"},
+		{ENTRY("1", "[]") "0", ERR_CORRUPT, "too many"},
 	};
 	CLEANUP(fixture_freep) struct fixture *fx = fixture_new();
 

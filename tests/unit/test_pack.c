@@ -167,6 +167,7 @@ enum segment_defect {
 	SEGMENT_DEFECTS
 };
 
+/* Return: the code that must come of it. */
 static int
 segment_spoil(struct sealed *s, enum segment_defect defect)
 {
@@ -236,6 +237,8 @@ test_segment__refuses_each_defect(void **state)
 			code = segment_spoil(&s, d);
 			CHECK_REFUSED(sealed_open(&s), code, &s.err, " segment at 471");
 			assert_int_equal(s.plain.len, 0);
+			if (s.plain_len == 0 || s.plain_len > SEGMENT_PLAIN_MAX)
+				assert_non_null(strstr(s.err.msg, "plain length"));
 		}
 }
 
@@ -572,29 +575,29 @@ test_pack_header__refuses_each_defect(void **state)
 		{"{0: 2, 1: 'anything'}", "newer", ERR_UNSUPPORTED},
 		{"{0: 0, 1: 'anything'}", "version 0", ERR_CORRUPT},
 		{"[1]", "map", ERR_CORRUPT},
-		{"{1: 'repository id...', 2: 'writerid', 3: 0, 4: '', 5: []}", "lacks key 0",
+		{"{1: 'repository id...', 2: 'writerid', 3: 0, 4: '', 5: []}", "key 0 is missing",
 		 ERR_CORRUPT},
-		{"{0: 1, 2: 'writerid', 3: 0, 4: '', 5: []}", "lacks key 1", ERR_CORRUPT},
-		{"{" FIELDS01 "3: 0, 4: '', 5: []}", "lacks key 2", ERR_CORRUPT},
-		{"{" FIELDS01 "2: 'writerid', 4: '', 5: []}", "lacks key 3", ERR_CORRUPT},
-		{"{" FIELDS01 "2: 'writerid', 3: 0, 5: []}", "lacks key 4", ERR_CORRUPT},
-		{"{" FIELDS04 "}", "lacks key 5", ERR_CORRUPT},
-		{"{0: 1, 1: 'short'}", "16 belong", ERR_CORRUPT},
-		{"{" FIELDS01 "2: 'writeri'}", "8 belong", ERR_CORRUPT},
+		{"{0: 1, 2: 'writerid', 3: 0, 4: '', 5: []}", "key 1 is missing", ERR_CORRUPT},
+		{"{" FIELDS01 "3: 0, 4: '', 5: []}", "key 2 is missing", ERR_CORRUPT},
+		{"{" FIELDS01 "2: 'writerid', 4: '', 5: []}", "key 3 is missing", ERR_CORRUPT},
+		{"{" FIELDS01 "2: 'writerid', 3: 0, 5: []}", "key 4 is missing", ERR_CORRUPT},
+		{"{" FIELDS04 "}", "key 5 is missing", ERR_CORRUPT},
+		{"{0: 1, 1: 'short'}", "16 must be", ERR_CORRUPT},
+		{"{" FIELDS01 "2: 'writeri'}", "8 must be", ERR_CORRUPT},
 		{"{" FIELDS01 "2: 'writerid', 3: 67108865}", "67108864", ERR_CORRUPT},
 		{"{" FIELDS03 "4: h'00'*32, 5: []}", "32 bytes of block hashes", ERR_CORRUPT},
 		{"{" FIELDS03 "4: h'00'*63, 5: []}", "63 bytes of block hashes", ERR_CORRUPT},
 		{"{" FIELDS03 "4: h'00'*96, 5: []}", "96 bytes of block hashes", ERR_CORRUPT},
 		{"{" FIELDS04 "5: [{0: [], 1: h'77'*32}]}", "sealed to nobody", ERR_CORRUPT},
 		{"{" FIELDS04 "5: [{0: [h'5a'*79], 1: h'77'*32}]}", "80 belong", ERR_CORRUPT},
-		{"{" FIELDS04 "5: [{0: [" BOX ", h'5a'*81], 1: h'77'*32}]}", "at most 80",
-		 ERR_CORRUPT},
-		{"{" FIELDS04 "5: [{0: [" BOX "], 1: h'77'*31}]}", "32 belong", ERR_CORRUPT},
-		{"{" FIELDS04 "5: [{1: h'77'*32}]}", "lacks key 0", ERR_CORRUPT},
-		{"{" FIELDS04 "5: [{0: [" BOX "]}]}", "lacks key 1", ERR_CORRUPT},
+		{"{" FIELDS04 "5: [{0: [" BOX ", h'5a'*81], 1: h'77'*32}]}",
+		 "81 bytes, where 80 are allowed", ERR_CORRUPT},
+		{"{" FIELDS04 "5: [{0: [" BOX "], 1: h'77'*31}]}", "32 must be", ERR_CORRUPT},
+		{"{" FIELDS04 "5: [{1: h'77'*32}]}", "key 0 is missing", ERR_CORRUPT},
+		{"{" FIELDS04 "5: [{0: [" BOX "]}]}", "key 1 is missing", ERR_CORRUPT},
 		{"{" FIELDS04 "5: 7}", "array", ERR_CORRUPT},
-		{"{5: [], " FIELDS01 "2: 'writerid'}", "ascending", ERR_CORRUPT},
-		{HEADER "0", "left over", ERR_CORRUPT},
+		{"{5: [], " FIELDS01 "2: 'writerid'}", "is not above", ERR_CORRUPT},
+		{HEADER "0", "too many at its end", ERR_CORRUPT},
 	};
 
 	(void)state;
@@ -643,7 +646,7 @@ test_pack_header__refuses_too_many(void **state)
 		if (cases[i].ok)
 			CHECK_OK(r, &err);
 		else
-			CHECK_REFUSED(r, ERR_CORRUPT, &err, "at most");
+			CHECK_REFUSED(r, ERR_CORRUPT, &err, "are allowed");
 	}
 }
 
@@ -689,6 +692,8 @@ test_pack_header__refuses_a_false_length(void **state)
 	CHECK_REFUSED(header_parse(&bytes, &h, &err), ERR_CORRUPT, &err, "TILLPCK1");
 	CHECK_REFUSED(pack_header_len(slice_of(bytes.p, 11), &len, &err), ERR_CORRUPT, &err,
 		      "too short");
+	memset(buf_extend(&bytes, PACK_HEADER_MAX), 0, PACK_HEADER_MAX);
+	CHECK_REFUSED(header_parse(&bytes, &h, &err), ERR_CORRUPT, &err, "more than any has");
 	bytes.len = 3;
 	CHECK_REFUSED(header_parse(&bytes, &h, &err), ERR_CORRUPT, &err, "too short");
 }

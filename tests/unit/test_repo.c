@@ -554,7 +554,7 @@ test_repo__every_store_failure_is_reported(void **arg)
 			assert_int_equal(repo_ledger(after)->head.seq, 3);
 			continue;
 		}
-		CHECK_FAILS(k, ERR_UNREACHABLE, &err, "a fault was injected");
+		CHECK_FAILS(k, ERR_UNREACHABLE, &err, "fault");
 	}
 	assert_int_equal(tolerated, 1);
 }

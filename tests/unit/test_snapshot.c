@@ -289,7 +289,7 @@ test_snapshot__objects_with_one_defect_are_refused(void **state)
 		{"{" HEAD WHEN PREV "8: [], " PARTS ", 11: 'new'}", 0, ""}, /* keys to come */
 		{"{0: 2, " WHEN PREV "8: [], " PARTS "}", ERR_UNSUPPORTED, "newer"},
 		{"{0: 0, " WHEN PREV "8: [], " PARTS "}", ERR_CORRUPT, "never existed"},
-		{"{" HEAD WHEN PREV PARTS "}", ERR_CORRUPT, "lacks key 8"},
+		{"{" HEAD WHEN PREV PARTS "}", ERR_CORRUPT, "key 8 is missing"},
 		{"{" HEAD WHEN "5: 2, 8: [], " PARTS "}", ERR_CORRUPT, "the snapshot before"},
 		{"{" HEAD WHEN "5: 0, 8: [], " PARTS "}", ERR_CORRUPT, "number 0"},
 		{"{" HEAD "3: \"2026-02-30\", 4: 1795215600, " PREV "8: [], " PARTS "}",
@@ -317,8 +317,8 @@ test_snapshot__objects_with_one_defect_are_refused(void **state)
 		 "8: [], 9: {0: [h'01'*80], 1: h'02'*32, 2: 67108865, 3: h'03'*22}, 10: []}",
 		 ERR_CORRUPT, "67108865"},
 		{"{" HEAD WHEN PREV "8: [], 9: {0: [h'01'*80], 1: h'02'*32, 3: h'03'*22}, 10: []}",
-		 ERR_CORRUPT, "lacks key 2"},
-		{"{" HEAD WHEN PREV "8: [], " PARTS "} 0", ERR_CORRUPT, "left over"},
+		 ERR_CORRUPT, "key 2 is missing"},
+		{"{" HEAD WHEN PREV "8: [], " PARTS "} 0", ERR_CORRUPT, "too many"},
 	};
 	CLEANUP(fixture_freep) struct fixture *fx = fixture_new();
 	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;

@@ -61,14 +61,14 @@ test_snapshot__details_with_one_defect_are_refused(void **state)
 	} cases[] = {
 		{DETAILS("[]", "0", "[]", "[]", "[0, 0]"), NULL},
 		{DETAILS("[\"a\"]", "0", "[]", "[]", "[0, 0]"), "no value"},
-		{DETAILS("['a', 'b']", "0", "[]", "[]", "[0, 0]"), "another kind"},
+		{DETAILS("['a', 'b']", "0", "[]", "[]", "[0, 0]"), "text must be"},
 		{DETAILS("[]", "1440", "[]", "[]", "[0, 0]"), "1440"},
 		{DETAILS("[]", "0", "[[\"a\"]]", "[]", "[0, 0]"), "array of two"},
 		{DETAILS("[]", "0", "[]", "[[\"a\", h'01'*31]]", "[0, 0]"), "31 bytes"},
 		{DETAILS("[]", "0", "[]", "[]", "[0]"), "array of two"},
 		{DETAILS("[]", "0", "[]", "[]", "[0, 253402300800]"), "years"},
-		{DETAILS("[]", "0", "[]", "[]", "[0, 0]") "0", "left over"},
-		{"{0: []}", "lacks key 1"},
+		{DETAILS("[]", "0", "[]", "[]", "[0, 0]") "0", "too many"},
+		{"{0: []}", "key 1 is missing"},
 	};
 
 	(void)state;
@@ -174,8 +174,8 @@ test_snapshot__class_parts_with_one_defect_are_refused(void **state)
 		 "67108865"},
 		{CLASS("sales", "h''", ROOT, PLACE("51", "70000, 500, 0, 0, 1")), "seven"},
 		{"{0: \"sales\", 1: [h'', " ROOT "], 2: [0, 1, 0], 3: []}", "four numbers"},
-		{"{0: \"sales\", 1: [h'', " ROOT "], 2: [0, 1, 0, 0]}", "lacks key 3"},
-		{CLASS("sales", "h''", ROOT, "") "1", "left over"},
+		{"{0: \"sales\", 1: [h'', " ROOT "], 2: [0, 1, 0, 0]}", "key 3 is missing"},
+		{CLASS("sales", "h''", ROOT, "") "1", "too many"},
 	};
 
 	(void)state;

@@ -273,26 +273,27 @@ test_stream_leaf__refuses_each_defect(void **state)
 		{"[h'01'*64, 1, [[], [100, 0]]]", "twice"},
 		{"[h'cc'*32, 1, [[], [100, 0]]]", "twice"},
 		{"['', 1, [[100, 0]]]", "1 values instead of 2"},
-		{"['', 1, [[], [100, 0]]] 0", "left over"},
+		{"['', 1, [[], [100, 0]]] 0", "too many at its end"},
 		{"['', 1, [[], []]]", "100 bytes before the range"},
 		{"['', 1, [[], [99, 0]]]", "1 bytes before the range"},
 		{"['', 1, [[], [101, 0]]]", "100"},
-		{"['', 1, [[], [100, 0, 1, 0]]]", "at most 0"},
+		{"['', 1, [[], [100, 0, 1, 0]]]", "more than the 0"},
 		{"['', 1, [[], [100]]]", "can't be extents"},
 		{"['', 1, [[], [50, 0, 50]]]", "can't be extents"},
 		{"['', 1, [[], [0, 0, 100, 0]]]", "without bytes"},
-		{"['', 1, [[], [100, 1]]]", "at most 0"},
-		{"['', 1, [" SEG ", [100, 2, 0]]]", "at most 1"},
-		{"['', 1, [" SEG ", [100, 1]]]", "ends early"},
+		{"['', 1, [[], [100, 1]]]", "more than the 0"},
+		{"['', 1, [" SEG ", [100, 2, 0]]]", "more than the 1 "},
+		{"['', 1, [" SEG ", [100, 1]]]", "ends too early"},
+		{"['', 1, [" SEG ", [100, 1]]] 0", "extent is cut off"},
 		{"['', 1, [" SEG ", [100, 1, 3997]]]", "at 3997 of a segment of 4096"},
 		{"['', 1, [" SEG ", [100, 1, 4097]]]", "4097"},
 		{"['', 1, [[0, 5000, 900, 50], [100, 1, 0]]]", "at 0 of a segment of 50"},
 		{"['', 1, [[0, 5000, 900], [100, 0]]]", "can't be segments"},
-		{"['', 1, [[1, 5000, 900, 4096], [100, 1, 0]]]", "at most 0"},
+		{"['', 1, [[1, 5000, 900, 4096], [100, 1, 0]]]", "more than the 0"},
 		{"['', 1, [[0, 5000, 17, 4096], [100, 1, 0]]]", "too short"},
-		{"['', 1, [[0, 5000, 524306, 4096], [100, 1, 0]]]", "at most 524305"},
+		{"['', 1, [[0, 5000, 524306, 4096], [100, 1, 0]]]", "more than the 524305"},
 		{"['', 1, [[0, 5000, 900, 0], [100, 0]]]", "too short"},
-		{"['', 1, [[0, 5000, 900, 524289], [100, 1, 0]]]", "at most 524288"},
+		{"['', 1, [[0, 5000, 900, 524289], [100, 1, 0]]]", "more than the 524288"},
 		{"['', 1, [[0, 67107965, 900, 4096], [100, 1, 0]]]", "past any pack's body"},
 		{"['', 1, [[0, 67108865, 900, 4096], [100, 1, 0]]]", "67108864"},
 	};
@@ -379,9 +380,9 @@ test_stream_inner__refuses_each_defect(void **state)
 		{"['', 2, [2]]", "isn't a height and children"},
 		{"['', 2, [1, []]]", "height 1 where 2 must stand"},
 		{"['', 2, [3, []]]", "height 3 where 2 must stand"},
-		{"['', 2, [7, []]]", "at most 6"},
-		{"['', 2, [2, [0, 0, 0, 0, 0]]]", "5 items"},
-		{"['', 2, [2, [1]]]", "1 where at most 0"},
+		{"['', 2, [7, []]]", "more than the 6 "},
+		{"['', 2, [2, [0, 0, 0, 0, 0]]]", "array of 5, where 4"},
+		{"['', 2, [2, [1]]]", "1 is more than the 0"},
 		{"['', 2, [2, [-1]]]", "array"},
 		{"['', 2, [2, [[1]]]]", "1 values instead of 2 or 6"},
 		{"['', 2, [2, [[1, 2, 3]]]]", "3 values instead of 2 or 6"},
@@ -391,13 +392,13 @@ test_stream_inner__refuses_each_defect(void **state)
 		{"['', 2, [2, [[2999, 1]]]]", "but stands at 1000"},
 		{"['', 2, [2, [[3000, 1]]]]", "segment of 3000"},
 		{"['', 2, [2, [[0, 262145]]]]", "262144"},
-		{"['', 2, [2, [[1, 77, 400, 900, 30, 60]]]]", "at most 0"},
+		{"['', 2, [2, [[1, 77, 400, 900, 30, 60]]]]", "more than the 0"},
 		{"['', 2, [2, [[0, 4000, 1001, 2000, 0, 5]]]]", "at 4000 of its pack"},
 		{"['', 2, [2, [[0, 5000, 900, 3000, 0, 5]]]]", "at 5000 of its pack"},
 		{"['', 2, [2, [[0, 9000, 900, 3000, 0, 5]]]]", "at 9000 of its pack"},
 		{"['', 2, [2, [[0, 4000, 900, 3000, 2999, 2]]]]", "2999 + 2 of a segment of 3000"},
 		{"['', 2, [2, [[0, 4000, 900, 3000, 3001, 1]]]]", "segment of 3000"},
-		{"['', 2, [2, [0]], 0]", "at most 3"},
+		{"['', 2, [2, [0]], 0]", "array of 4, where 3"},
 	};
 
 	(void)state;
@@ -427,13 +428,13 @@ test_stream_inner__holds_256_children(void **state)
 			buf_append_str(&text, "0 ");
 		buf_append_str(&text, "]]]");
 		r = decode_text(buf_cstr(&text), 6, UINT64_MAX, &node, &err);
-		CHECK_REFUSED(r, ERR_CORRUPT, &err, "at most 16");
+		CHECK_REFUSED(r, ERR_CORRUPT, &err, "where 16 are");
 		text.p[9] = '1';
 		r = decode_text(buf_cstr(&text), 1, UINT64_C(1) << 28, &node, &err);
 		if (n == 256)
 			CHECK_OK(r, &err);
 		else
-			CHECK_REFUSED(r, ERR_CORRUPT, &err, "at most 256");
+			CHECK_REFUSED(r, ERR_CORRUPT, &err, "where 256 are");
 	}
 }
 
@@ -450,7 +451,7 @@ test_stream_node__refuses_one_that_is_too_long(void **state)
 	CHECK_REFUSED(stream_node_decode(buf_slice(&bytes), &origin, 0, 1, &node, &err),
 		      ERR_CORRUPT, &err, "too many");
 	CHECK_REFUSED(stream_node_decode(slice_of(bytes.p, 0), &origin, 0, 1, &node, &err),
-		      ERR_CORRUPT, &err, "ends early");
+		      ERR_CORRUPT, &err, "ends too early");
 }
 
 /* ---- contents ---- */
@@ -513,20 +514,20 @@ test_content__refuses_each_defect(void **state)
 		uint64_t size;
 		bool inline_root;
 	} defects[] = {
-		{"[3, 0]", "at most 2", 5, false},
+		{"[3, 0]", "more than the 2 ", 5, false},
 		{"[0]", "form 0 with 1", 5, false},
 		{"[0, 'hello', 1]", "form 0 with 3", 5, false},
 		{"[2, 1]", "form 2 with 2", 5, false},
 		{"[0, 'hello']", "5 bytes of content for a file of 6", 6, false},
 		{"[0, 'hello']", "5 bytes of content for a file of 4", 4, false},
 		{"[0, '']", "empty file", 0, false},
-		{"[0, h'00'*513]", "at most 512", 513, false},
+		{"[0, h'00'*513]", "where 512 are", 513, false},
 		{"[1, [[], [4, 0]]]", "1 bytes before the range", 5, false},
 		{"[1, [[0, 1, 20, 5], [5, 1, 0]]]", "no pack", 5, true},
 		{"[2, 0, [1, 77, 400, 900, 30, 60]]", "height 0 can't hold", 5, false},
 		{"[2, 1, [1, 77, 400, 900, 30, 60]]", "height 1 can't hold", (1u << 28) + 1, false},
-		{"[2, 7, [1, 77, 400, 900, 30, 60]]", "at most 6", 5, false},
-		{"[2, 1, [2, 77, 400, 900, 30, 60]]", "at most 1", 5, false},
+		{"[2, 7, [1, 77, 400, 900, 30, 60]]", "more than the 6 ", 5, false},
+		{"[2, 1, [2, 77, 400, 900, 30, 60]]", "more than the 1 ", 5, false},
 		{"[2, 1, [0, 77, 400, 900, 30, 60]]", "no pack", 5, true},
 		{"[2, 1, [30, 60]]", "within a segment", 5, true},
 		{"[2, 1, [30, 971]]", "stands at 1000", 5, false},

@@ -270,9 +270,11 @@ vectors["SNAPSHOT_KEY"] = (f"snapshots/{WRITER.hex()}/{DATE}/2026-11-20T23-00-00
                            f"{H(vectors['SNAPSHOT']).hex()}").encode()
 
 
+body = cbor({0: "case 7", 1: ROSTER, 2: [[PREV, 1, CLASS_KEY]],
+             3: [[PACK_A, 0, bytes([0x47]) * 32], [PACK_B, 1, bytes([0x48]) * 32]]})
+
+
 def grant(magic, kind, grantee, expiry):
-    body = cbor({0: "case 7", 1: ROSTER, 2: [[PREV, 1, CLASS_KEY]], 3: [[PACK_A, 0, bytes([0x47]) * 32],
-                                                                        [PACK_B, 1, bytes([0x48]) * 32]]})
     key = bytes([0x49]) * 32
     content = {0: 1, 1: REPO, 2: admin.fingerprint, 3: TIME, 4: grantee.fingerprint, 6: box(grantee, key),
                7: len(body),
@@ -304,7 +306,8 @@ def main():
         "snapshot/two-parts": vectors["SNAPSHOT"], "snapshot/details": details, "snapshot/class": class_part,
         "identity/clear": vectors["IDENTITY_CLEAR"], "identity/sealed": vectors["IDENTITY_SEALED"],
         "identity/writer": vectors["WRITER_NEW"] + vectors["CARD"], "identity/card": vectors["CARD"],
-        "grant/grant": vectors["GRANT"], "grant/reseal": vectors["RESEAL"],
+        "identity/public": ("[public]\nversion = 1\nkind = writer\n" + public_lines(writer)).encode(),
+        "grant/grant": vectors["GRANT"], "grant/reseal": vectors["RESEAL"], "grant/body": body,
     }
     for name, data in seeds.items():
         path = corpus / name

@@ -1,0 +1,204 @@
+/*
+ * cmd_mount.c - tillfs mount, tillfs umount, and mount.tillfs, which mount(8) calls.
+ */
+#include <signal.h>
+
+#include "internal.h"
+#include "tillfs/mount.h"
+
+/* What -o says that is ours, and what is left for FUSE. */
+struct ours {
+	char *all; /* what the values below point into */
+	struct buf fuse;
+};
+
+static void
+ours_fini(struct ours *o)
+{
+	free(o->all);
+	buf_fini(&o->fuse);
+}
+
+static const struct {
+	const char *name;
+	enum option option;
+} known[] = {
+	{"identity=", OPT_IDENTITY}, {"config=", OPT_CONFIG},   {"state=", OPT_STATE},
+	{"memory=", OPT_MEMORY},     {"refresh=", OPT_REFRESH},
+};
+
+/* A mount option that stands for one of ours; what the command line says itself wins. */
+static bool
+take_option(struct cli *c, const char *text)
+{
+	static const char passphrase[] = "passphrase-file=";
+
+	if (strncmp(text, passphrase, strlen(passphrase)) == 0) {
+		(void)setenv("TILLFS_PASSPHRASE_FILE", text + strlen(passphrase), 0);
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		struct words *w = &c->options[known[i].option];
+
+		if (strncmp(text, known[i].name, strlen(known[i].name)) != 0)
+			continue;
+		if (w->n == 0) {
+			array_reserve(w->v, w->n, w->cap);
+			w->v[w->n++] = text + strlen(known[i].name);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* Sorts the options of all -o. */
+static void
+split_options(struct cli *c, struct ours *ret)
+{
+	const struct words *given = &c->options[OPT_MOUNT];
+	CLEANUP(buf_fini) struct buf all = BUF_INIT;
+	char *rest, *text;
+
+	for (size_t i = 0; i < given->n; i++)
+		buf_appendf(&all, "%s%s", i > 0 ? "," : "", given->v[i]);
+	rest = ret->all = str_copy(buf_cstr(&all));
+	while ((text = strsep(&rest, ",")) != NULL)
+		if (text[0] != '\0' && !take_option(c, text))
+			buf_appendf(&ret->fuse, "%s%s", ret->fuse.len > 0 ? "," : "", text);
+}
+
+/* A configuration that only -o names. */
+static int
+reload_config(struct cli *c, bool had_config, struct err *err)
+{
+	int r;
+
+	if (had_config || !option_given(c, OPT_CONFIG))
+		return 0;
+	config_fini(&c->config);
+	c->config = (struct config){0};
+	r = config_load(option_value(c, OPT_CONFIG), &c->config, err);
+	return r < 0 ? err_add(err, r, "configuration") : 0;
+}
+
+/* URL DIR, or DIR alone. */
+static void
+sort_operands(struct cli *c, struct mount_options *o)
+{
+	struct words *url = &c->options[OPT_REPOSITORY];
+
+	o->dir = operand(c, c->operands.n - 1);
+	if (c->operands.n == 2) {
+		array_reserve(url->v, url->n, url->cap);
+		url->v[url->n++] = operand(c, 0);
+	}
+}
+
+static int
+read_numbers(const struct cli *c, struct mount_options *o, struct view_options *v, struct err *err)
+{
+	uint64_t refresh = 60;
+	int r = 0;
+
+	if (option_given(c, OPT_REFRESH))
+		r = option_number(c, OPT_REFRESH, 30 * 86400, &refresh, err);
+	if (r == 0 && option_given(c, OPT_MEMORY))
+		r = option_size(c, OPT_MEMORY, &v->memory, err);
+	o->refresh_s = (unsigned)refresh;
+	return r;
+}
+
+/* What happens in the background, so that secrets and threads exist there only. */
+static int
+serve(const struct cli *c, struct mount_options *o, const struct view_options *v,
+      struct mount_daemon *daemon, struct err *err)
+{
+	CLEANUP(session_close) struct session s = {0};
+	CLEANUP(view_freep) struct view *view = NULL;
+	int r;
+
+	r = session_open(c, &s, err);
+	if (r < 0)
+		return r;
+	o->source = store_url(s.store);
+	r = view_new(s.repo, v, &view, err);
+	return r < 0 ? r : mount_serve(view, o, daemon, err);
+}
+
+int
+cmd_mount(struct cli *c, struct err *err)
+{
+	CLEANUP(ours_fini) struct ours ours = {0};
+	struct mount_options o = {.foreground = option_given(c, OPT_FOREGROUND)};
+	struct view_options v = {0};
+	struct mount_daemon *daemon;
+	bool had_config = option_given(c, OPT_CONFIG);
+	const char *url;
+	int r;
+
+	split_options(c, &ours);
+	r = reload_config(c, had_config, err);
+	if (r < 0)
+		return r;
+	sort_operands(c, &o);
+	o.fuse = ours.fuse.len > 0 ? buf_cstr(&ours.fuse) : NULL;
+	r = read_numbers(c, &o, &v, err);
+	if (r == 0)
+		r = session_url(c, &url, err); /* a usage error belongs to the foreground */
+	if (r == 0)
+		r = mount_check_dir(o.dir, err);
+	if (r == 0)
+		r = mount_daemonize(o.foreground, &daemon, err);
+	if (r < 0)
+		return r;
+
+	(void)signal(SIGPIPE, SIG_IGN); /* a parent that is gone is no reason to end */
+	r = serve(c, &o, &v, daemon, err);
+	if (r < 0)
+		mount_daemon_report(daemon, err->msg);
+	return r;
+}
+
+int
+cmd_umount(struct cli *c, struct err *err)
+{
+	return mount_unmount(operand(c, 0), option_given(c, OPT_LAZY), err);
+}
+
+/* ---- mount.tillfs SOURCE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]
+ * ------------------------ */
+
+static void
+add(struct words *w, const char *word)
+{
+	array_reserve(w->v, w->n, w->cap);
+	w->v[w->n++] = word;
+}
+
+void
+mount_helper_arguments(int argc, char **argv, struct words *ret)
+{
+	struct words operands = {0};
+
+	*ret = (struct words){0};
+	add(ret, "tillfs");
+	add(ret, "mount");
+	for (int i = 1; i < argc; i++) {
+		const char *word = argv[i];
+
+		if (word[0] != '-') {
+			add(&operands, word);
+		} else if (strcmp(word, "-o") == 0 && i + 1 < argc) {
+			add(ret, "-o");
+			add(ret, argv[++i]);
+		} else if (strcmp(word, "-N") == 0 || strcmp(word, "-t") == 0) {
+			i++;
+		} else if (strchr(word, 'v') != NULL) {
+			add(ret, "-v");
+		}
+	}
+	add(ret, "--");
+	for (size_t i = 0; i < operands.n; i++)
+		add(ret, operands.v[i]);
+	free(operands.v);
+}

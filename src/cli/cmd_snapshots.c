@@ -1,0 +1,129 @@
+/*
+ * cmd_snapshots.c - tillfs snapshots: what there is, oldest first.
+ */
+#include <inttypes.h>
+
+#include "internal.h"
+
+static struct snapshot_counts
+counts_of(const struct repo_opened *o)
+{
+	struct snapshot_counts sum = {0};
+
+	for (size_t i = 0; i < o->n_classes; i++) {
+		sum.files += o->classes[i]->counts.files;
+		sum.dirs += o->classes[i]->counts.dirs;
+		sum.others += o->classes[i]->counts.others;
+		sum.bytes += o->classes[i]->counts.bytes;
+	}
+	return sum;
+}
+
+static void
+append_row(struct buf *b, const struct repo_snapshot *s, const struct repo_opened *o)
+{
+	const struct snapshot_details *d = o->details;
+	struct snapshot_counts counts = counts_of(o);
+
+	buf_appendf(b, "%s  %s  %-16s  %s  %9" PRIu64 "  ", date_format(s->name.date).s,
+		    time_format_rfc3339(s->name.time).s, s->writer, hex_short(&s->name.id.h).s,
+		    counts.files);
+	text_append_bytes(b, counts.bytes);
+	for (size_t i = 0; d != NULL && i + 1 < d->n_labels; i += 2) {
+		buf_append_str(b, "  ");
+		text_append_safe(b, d->labels[i]);
+		buf_append_u8(b, '=');
+		text_append_safe(b, d->labels[i + 1]);
+	}
+	buf_append_u8(b, '\n');
+}
+
+static void
+append_details_json(struct buf *b, const struct snapshot_details *d)
+{
+	buf_append_str(b, ",\n   \"labels\": {");
+	for (size_t i = 0; i + 1 < d->n_labels; i += 2) {
+		buf_append_str(b, i > 0 ? ", " : "");
+		json_append_string(b, d->labels[i]);
+		buf_append_str(b, ": ");
+		json_append_string(b, d->labels[i + 1]);
+	}
+	buf_append_str(b, "}, \"paths\": [");
+	for (size_t i = 0; i < d->n_paths; i++) {
+		buf_append_str(b, i > 0 ? ", " : "");
+		json_append_string(b, d->paths[i]);
+	}
+	buf_append_str(b, "], \"host\": ");
+	json_append_string(b, d->host);
+	buf_append_str(b, ", \"tool\": ");
+	json_append_string(b, d->tool);
+	buf_append_str(b, ",\n   ");
+	append_json_text(b, "started", time_format_rfc3339(d->started).s);
+	buf_append_str(b, ", ");
+	append_json_text(b, "finished", time_format_rfc3339(d->finished).s);
+	buf_appendf(b, ", \"unreadable\": %zu, \"notes\": %zu", d->n_unreadable, d->n_notes);
+}
+
+static void
+append_object(struct buf *b, const struct repo_snapshot *s, const struct repo_opened *o)
+{
+	struct snapshot_counts counts = counts_of(o);
+
+	buf_append_str(b, "  {");
+	append_json_text(b, "id", hex(&s->name.id.h).s);
+	buf_append_str(b, ", ");
+	append_json_text(b, "writer", s->writer);
+	buf_append_str(b, ", ");
+	append_json_text(b, "date", date_format(s->name.date).s);
+	buf_append_str(b, ", ");
+	append_json_text(b, "time", time_format_rfc3339(s->name.time).s);
+	buf_appendf(b,
+		    ", \"sequence\": %" PRIu64 ",\n   \"files\": %" PRIu64 ", \"folders\": %" PRIu64
+		    ", \"others\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"classes\": [",
+		    s->name.seq, counts.files, counts.dirs, counts.others, counts.bytes);
+	for (size_t i = 0; i < o->n_classes; i++)
+		buf_appendf(b, "%s\"%s\"", i > 0 ? ", " : "", o->classes[i]->name);
+	buf_append_u8(b, ']');
+	if (o->details != NULL)
+		append_details_json(b, o->details);
+	buf_append_u8(b, '}');
+}
+
+int
+cmd_snapshots(struct cli *c, struct err *err)
+{
+	CLEANUP(session_close) struct session s = {0};
+	CLEANUP(repo_list_putp) struct repo_list *list = NULL;
+	CLEANUP(buf_fini) struct buf text = BUF_INIT;
+	bool json = option_given(c, OPT_JSON);
+	size_t shown = 0;
+	int r;
+
+	r = session_open(c, &s, err);
+	if (r < 0)
+		return r;
+	list = repo_list_get(s.repo);
+	buf_append_str(&text, json ? "[" : "");
+	for (size_t i = 0; i < list->n; i++) {
+		CLEANUP(repo_opened_freep) struct repo_opened *o = NULL;
+		struct err why = ERR_INIT;
+
+		if (repo_snapshot_open(s.repo, &list->snapshots[i].name, &o, &why) < 0) {
+			warn("%s", why.msg);
+			continue;
+		}
+		if (json) {
+			buf_append_str(&text, shown > 0 ? ",\n" : "\n");
+			append_object(&text, &list->snapshots[i], o);
+		} else {
+			append_row(&text, &list->snapshots[i], o);
+		}
+		shown++;
+	}
+	buf_append_str(&text, !json ? "" : shown > 0 ? "\n]\n" : "]\n");
+	r = print_buf(&text, err);
+	if (r == 0 && shown < list->n)
+		return err_set(err, ERR_CORRUPT, "%zu of %zu snapshots could not be opened",
+			       list->n - shown, list->n);
+	return r;
+}

@@ -1,0 +1,19 @@
+/*
+ * internal.h - what the files of this module share.
+ */
+#ifndef TILLFS_CONFIG_INTERNAL_H
+#define TILLFS_CONFIG_INTERNAL_H
+
+#include "tillfs/config.h"
+
+/* Everything at its default; released by config_fini. */
+void config_init(struct config *c);
+
+/*
+ * Lays a file's entries over what @c has: a setting replaces the one before, the excludes and the
+ * classes each replace the whole list before, since order decides among patterns.  On failure @c is
+ * good for config_fini only.
+ */
+MUST_CHECK int config_apply(const struct ini *ini, struct config *c, struct err *err);
+
+#endif /* TILLFS_CONFIG_INTERNAL_H */
