@@ -6,7 +6,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=/usr/bin/python3
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev
-	libzstd-dev libsqlite3-dev libcurl4-openssl-dev libcbor-dev libinih-dev libexpat1-dev
+	libzstd-dev libsqlite3-dev libcurl4-openssl-dev libcbor-dev libexpat1-dev
 	libcmocka-dev python3 sqlite3)
 test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck python3-pytest
 	attr acl libcap2-bin)

@@ -252,7 +252,7 @@ struct date_text {
 	char s[16];
 };
 struct time_text {
-	char s[32];
+	char s[72]; /* room for years that nobody lives to see, which compilers insist on */
 };
 
 uint64_t time_monotonic_ms(void);

@@ -55,14 +55,19 @@ MUST_CHECK int repo_init(struct store *store, struct identity *founder, struct r
  * @state: the state folder for pins, or NULL to pin nothing
  *
  * Costs: config, the ledger's listing and entries, the snapshots' listing; no snapshot is read.
- * Return: 0, ERR_NOENT (no repository there), ERR_AUTH (another founder, broken ledger), ERR_DENIED
- * (an identity that the ledger doesn't know), ERR_UNREACHABLE, …
+ * A damaged or missing ledger entry, a fork, or less than was seen before don't stop a reader:
+ * what stands before counts, and it is a finding.
+ * Return: 0, ERR_NOENT (no repository there), ERR_AUTH (another founder, an entry that no admin
+ * signed), ERR_DENIED (an identity that the ledger doesn't know and that has no grant in force),
+ * ERR_UNREACHABLE, …
  */
 MUST_CHECK int repo_open(struct store *store, const struct identity *identity, const char *state,
 			 struct repo **ret, struct err *err);
 /**
  * repo_open_writer - open for writing with a writer's file.
- * Return: as repo_open; ERR_DENIED for a writer that isn't enrolled or is revoked.
+ * A writer needs the whole ledger: it must know for whom to seal.  Only a fork is let pass.
+ * Return: as repo_open; ERR_DENIED for a writer that isn't enrolled or is revoked, ERR_AUTH for a
+ * ledger that was rolled back, ERR_CORRUPT for one with a damaged or missing entry.
  */
 MUST_CHECK int repo_open_writer(struct store *store, const struct writer_file *writer,
 				const char *state, struct repo **ret, struct err *err);
@@ -72,7 +77,8 @@ DEFINE_FREEP(struct repo *, repo_close)
 /**
  * repo_refresh - look for new ledger entries and snapshots.
  * @ret_changed: may be NULL
- * Return: 0, or an error that leaves everything as it was.  Threads: any.
+ * Return: 0, or an error that leaves everything as it was; for a writer also ERR_AUTH, ERR_CORRUPT
+ * and ERR_DENIED as repo_open_writer.  Threads: any.
  */
 MUST_CHECK int repo_refresh(struct repo *r, bool *ret_changed, struct err *err);
 
@@ -133,8 +139,9 @@ MUST_CHECK int repo_section_key(struct repo *r, const struct pack_header *h,
 
 /**
  * repo_select - the snapshot a user means: `latest`, `latest@writer`, a date, a date@writer, an id
- * prefix of at least 4 digits. Return: 0, ERR_NOENT, ERR_INVALID with the candidates when several
- * writers match.
+ * prefix of at least 4 digits, or as labels have it, `2026-11-20/till-03.23-00-05Z`.
+ * Of one writer's the highest sequence is the newest, whatever its clock says.
+ * Return: 0, ERR_NOENT, ERR_INVALID with the candidates when several writers match.
  */
 MUST_CHECK int repo_select(struct repo *r, const char *selector, struct snapshot_name *ret,
 			   struct err *err);
@@ -142,8 +149,13 @@ MUST_CHECK int repo_select(struct repo *r, const char *selector, struct snapshot
 /**
  * repo_decide - append an entry to the ledger.
  * @decisions: borrowed
+ *
+ * The entry is applied to a state read afresh before it is stored, so what readers would refuse is
+ * not stored.  The list follows at the next refresh.
  * Return: 0, ERR_DENIED when the identity is no admin, ERR_BUSY when another admin was faster
- * (refresh and decide again), …
+ * (refresh and decide again), ERR_AUTH for a ledger that was rolled back, ERR_CORRUPT for one that
+ * is damaged or forked, for a decision that makes no sense, and when another admin decided at the
+ * same moment, so that the ledger is forked now.  Threads: any.
  */
 MUST_CHECK int repo_decide(struct repo *r, const struct decision *decisions, size_t n,
 			   struct err *err);
@@ -157,8 +169,11 @@ MUST_CHECK int repo_decide(struct repo *r, const struct decision *decisions, siz
 MUST_CHECK int repo_enrol_writer(struct repo *r, const char *name, const struct public_keys *keys,
 				 struct card *ret, struct err *err);
 
-/* Every writer's highest snapshot seen, by writer id: for a snapshot's clear part.  @ret: owned by
- * the caller. */
+/*
+ * Every writer's highest snapshot seen, by writer id: for a snapshot's clear part, and for a
+ * writer's own next number.  Also those that were seen once and aren't there now, or are forgotten.
+ * @ret: owned by the caller.
+ */
 void repo_heads(struct repo *r, struct chain_head **ret, size_t *n);
 
 #endif /* TILLFS_REPO_H */

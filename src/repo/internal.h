@@ -1,11 +1,12 @@
 /*
  * internal.h - what the rooms of repo share.
  *
- *	open.c          init, open, refresh, close: the order in which things are read and believed
+ *	open.c          open, refresh, close: the order in which things are read and believed
+ *	init.c, trust.c a new repository; whom to believe in one that exists
  *	ledger_load.c   the ledger's listing and entries become a state
  *	ledger_fork.c   several entries of one sequence
  *	pins.c          the highest seen, kept in the state folder
- *	keys.c          roster key, grants, reseals: what this identity can open
+ *	grants.c, keys.c  grants and reseals; what this identity can open
  *	scan.c, list.c  the snapshots that there are
  *	snapshot_open.c, cross.c   one snapshot, and what it says about others
  *	select.c, decide.c, enrol.c, names.c, findings.c
@@ -104,7 +105,8 @@ MUST_CHECK int pins_check_ledger(struct repo *r, const struct ledger_keys *keys,
 void pins_check_writer(struct repo *r, const struct ledger_writer *w,
 		       const struct snapshot_name *names, size_t n);
 
-/* ---- keys.c ----------------------------------------------------------------------------- */
+/* ---- grants.c, keys.c
+ * ----------------------------------------------------------------------------- */
 
 /* A key that came in a grant or reseal: of a snapshot's part or of a pack's section. */
 struct held_key {
@@ -118,6 +120,8 @@ struct held_keys {
 	struct held_key *v; /* secret memory; ascending by of, ordinal; longest first */
 	size_t n;
 };
+
+int held_key_cmp(const void *a, const void *b);
 
 /* A grant or reseal as stored. */
 struct grant_object {
@@ -180,6 +184,18 @@ struct safe_text {
 	char s[256];
 };
 struct safe_text safe(const char *text);
+
+/* ---- trust.c ---- */
+
+#define CONFIG_KEY "config"
+
+/* Fetches the config; only its signature is checked.  ERR_NOENT: no repository there. */
+MUST_CHECK int trust_read_config(struct repo *r, struct err *err);
+/* Whether the founder is the one that the identity's or writer's file pins (I-3). */
+MUST_CHECK int trust_check_identity(const struct repo *r, struct err *err);
+MUST_CHECK int trust_check_writer(const struct repo *r, struct err *err);
+/* Whether the ledger lets this writer make snapshots.  Return: 0 or ERR_DENIED. */
+MUST_CHECK int trust_check_enrolled(struct repo *r, const struct ledger_state *s, struct err *err);
 
 /* ---- open.c ------------------------------------------------------------------------------ */
 

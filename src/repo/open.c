@@ -1,5 +1,5 @@
 /*
- * open.c - init, open, refresh, close: in which order things are read, and when they are believed.
+ * open.c - open, refresh, close: in which order things are read, and when they are believed.
  *
  * Config first, against the pinned founder.  Then snapshots' names before the ledger: what a
  * snapshot refers to was there before it.  All is fetched before any of it is published, so that a
@@ -8,133 +8,6 @@
  * Layer 3.  Format: docs/format.md sections 2 to 4.
  */
 #include "internal.h"
-
-#include <inttypes.h>
-
-#define CONFIG_KEY "config"
-
-/* ---- init ------------------------------------------------------------------------------- */
-
-static int
-refuse_any(void *arg, const struct store_entry *entry, struct err *err)
-{
-	const struct store *store = arg;
-
-	if (strcmp(entry->key, CONFIG_KEY) == 0)
-		return err_set(err, ERR_EXISTS, "there is a repository at %s already",
-			       store_url(store));
-	return err_set(err, ERR_EXISTS,
-		       "%s isn't empty: there is %s; a repository needs a place of its own",
-		       store_url(store), safe(entry->key).s);
-}
-
-int
-repo_init(struct store *store, struct identity *founder, struct repo_id *ret, struct err *err)
-{
-	CLEANUP(secret_freep) struct seal_key *roster = secret_new(sizeof *roster);
-	CLEANUP(buf_fini) struct buf object = BUF_INIT;
-	struct trust_pin pin = {.founder = founder->fingerprint};
-	int k;
-
-	*ret = (struct repo_id){0};
-	k = store_list(store, "", true, refuse_any, store, err);
-	if (k < 0)
-		return k;
-	seal_random(&pin.repo, sizeof pin.repo);
-	seal_random(roster, sizeof *roster);
-	config_object_encode(&pin.repo, time_now(), founder->pair, roster, &object);
-	k = store_create(store, CONFIG_KEY, buf_slice(&object), err);
-	if (k == ERR_EXISTS)
-		return err_set(err, k, "there is a repository at %s already", store_url(store));
-	if (k < 0)
-		return err_add(err, k, "making a repository at %s", store_url(store));
-	k = identity_add_pin(founder, &pin, err);
-	if (k < 0)
-		return err_add(err, k, "the repository was made and can be used, but not its pin");
-	*ret = pin.repo;
-	return 0;
-}
-
-/* ---- trust ------------------------------------------------------------------------------ */
-
-static int
-config_read(struct repo *r, struct err *err)
-{
-	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
-	int k = store_get_all(r->store, CONFIG_KEY, CONFIG_OBJECT_MAX, &bytes, err);
-
-	if (k == ERR_NOENT)
-		return err_set(err, k,
-			       "there is no tillfs repository at %s (`tillfs init` makes one)",
-			       store_url(r->store));
-	if (k == 0)
-		k = config_object_parse(buf_slice(&bytes), NULL, &r->config, err);
-	return k < 0 ? err_add(err, k, "the object `config` of %s", store_url(r->store)) : 0;
-}
-
-static int
-other_founder(const struct repo *r, const struct fingerprint *trusted, struct err *err)
-{
-	return err_set(err, ERR_AUTH,
-		       "repository %s at %s was founded by %s, but %s trusts %s: it is not the "
-		       "repository that it was",
-		       hex_bytes(&r->config.repo, sizeof r->config.repo).s, store_url(r->store),
-		       hex_short(&r->config.founder.h).s, repo_self_path(r),
-		       hex_short(&trusted->h).s);
-}
-
-static int
-trust_as_identity(const struct repo *r, struct err *err)
-{
-	const struct fingerprint *pin = identity_pin(r->identity, &r->config.repo);
-
-	if (pin == NULL && hash_equal(&r->self.h, &r->config.founder.h))
-		return 0;
-	if (pin == NULL)
-		return err_set(err, ERR_AUTH,
-			       "%s doesn't know who founded repository %s at %s: run `tillfs trust "
-			       "import CARD` with the card that came with the grant",
-			       repo_self_path(r),
-			       hex_bytes(&r->config.repo, sizeof r->config.repo).s,
-			       store_url(r->store));
-	return hash_equal(&pin->h, &r->config.founder.h) ? 0 : other_founder(r, pin, err);
-}
-
-static int
-trust_as_writer(const struct repo *r, struct err *err)
-{
-	const struct trust_pin *pin = &r->writer->card.pin;
-
-	if (memcmp(&pin->repo, &r->config.repo, sizeof pin->repo) != 0)
-		return err_set(err, ERR_AUTH,
-			       "%s was enrolled in repository %s, but at %s is repository %s",
-			       repo_self_path(r), hex_bytes(&pin->repo, sizeof pin->repo).s,
-			       store_url(r->store),
-			       hex_bytes(&r->config.repo, sizeof r->config.repo).s);
-	return hash_equal(&pin->founder.h, &r->config.founder.h)
-		       ? 0
-		       : other_founder(r, &pin->founder, err);
-}
-
-/* Whether the ledger lets this writer make snapshots. */
-static int
-check_enrolled(struct repo *r, const struct ledger_state *s, struct err *err)
-{
-	const struct ledger_writer *w = ledger_find_writer(s, &r->writer->card.writer);
-	const struct seal_sign_pk *now;
-
-	if (w == NULL || w->n_keys == 0)
-		return err_set(err, ERR_DENIED, "%s: the ledger doesn't know the writer %s",
-			       repo_self_path(r), r->writer->card.name);
-	if (w->revoked)
-		return err_set(err, ERR_DENIED, "%s: an admin revoked the writer %s",
-			       repo_self_path(r), r->writer->card.name);
-	now = &w->keys[w->n_keys - 1].sign_pk;
-	if (memcmp(now, &r->pair->sign_pk, sizeof *now) != 0)
-		return err_set(err, ERR_DENIED, "%s: the writer %s has other keys now",
-			       repo_self_path(r), r->writer->card.name);
-	return 0;
-}
 
 /* ---- reading all of it ------------------------------------------------------------------ */
 
@@ -163,7 +36,7 @@ check_for_writing(struct repo *r, const struct ledger_view *view, struct err *er
 {
 	if (view->broken != NULL)
 		return err_set(err, ERR_CORRUPT, "%s", view->broken);
-	return check_enrolled(r, &view->state, err);
+	return trust_check_enrolled(r, &view->state, err);
 }
 
 static bool
@@ -302,11 +175,11 @@ repo_new(struct store *store, const char *state)
 static int
 open_all(struct repo *r, struct err *err)
 {
-	int k = config_read(r, err);
+	int k = trust_read_config(r, err);
 
 	if (k < 0)
 		return k;
-	k = r->identity != NULL ? trust_as_identity(r, err) : trust_as_writer(r, err);
+	k = r->identity != NULL ? trust_check_identity(r, err) : trust_check_writer(r, err);
 	if (k < 0)
 		return k;
 	pins_load(r);

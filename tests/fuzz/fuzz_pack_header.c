@@ -6,12 +6,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
+static volatile uint8_t sum; /* so that the reads below happen */
+
 /* Reads what the header promises to be there. */
 static void
 use(const struct pack_header *h, const struct seal_pair *pair)
 {
 	static const uint8_t block[PACK_BLOCK_LEN];
-	static volatile uint8_t sum; /* so that the reads happen */
 
 	for (uint32_t i = 0; i < h->n_blocks; i++) {
 		uint64_t left = h->body_len - (uint64_t)i * PACK_BLOCK_LEN;

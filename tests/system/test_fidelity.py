@@ -58,7 +58,9 @@ def copy_without_long_path(tree, to):
     for part in sorted(os.listdir(tree)):
         if part != "long_path":
             subprocess.run(["cp", "-a", "--", tree / part, to], check=True, timeout=300)
-    return oddtree.scan(to)
+    found = oddtree.scan(to)
+    del found[b""]     # the folder copied into: its times are the copy's own
+    return found
 
 
 def test_the_mount_shows_everything(odd, view):

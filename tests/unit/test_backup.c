@@ -4,6 +4,7 @@
 #include "fixture_repo.h"
 
 #include <fcntl.h>
+#include <limits.h>
 
 #include "tillfs/catalog.h"
 
@@ -81,6 +82,7 @@ test_backup__every_store_failure_is_reported_and_leaves_nothing_half_made(void *
 		store_fault_arm(faulty, nth, ERR_UNREACHABLE);
 		r = attempt(fx, &result, &err);
 		if (!store_fault_fired(faulty)) {
+			store_fault_arm(faulty, UINT_MAX, ERR_UNREACHABLE);
 			CHECK_OK(r, &err);
 			assert_int_equal(count_snapshots(fx), 1);
 			backup_result_fini(&result);
