@@ -104,7 +104,9 @@ run_threads(struct run *run, struct err *err)
 	for (size_t i = 0; i < COMPRESSORS; i++)
 		if (pthread_create(&compressors[i], NULL, compressor_main, run) != 0)
 			abort();
+	run->estimate = estimate_start(run->options);
 	r = walk(run, err);
+	estimate_end(run->estimate);
 	if (r < 0)
 		run_fail(run, r, err);
 	else

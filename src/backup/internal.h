@@ -298,6 +298,7 @@ struct run {
 	struct date date; /* business date */
 	bool stale;       /* what the catalog knew was retired meanwhile: worth another run */
 	struct progress progress;
+	struct estimate *estimate;
 
 	struct lane *lanes[LANES_MAX];
 	unsigned n_lanes;
@@ -310,9 +311,9 @@ struct run {
 	pthread_cond_t can_push, can_pop, can_pack, can_ship, can_unload;
 	struct event *batch, **batch_end; /* the walker's: not yet in the queue */
 	unsigned n_batch;
-	struct event *popped; /* the assembler's: out of the queue, not yet handled */
-	struct event *queue, **queue_end;       /* protected by lock */
-	unsigned n_queued, n_segments;          /* protected by lock */
+	struct event *popped;             /* the assembler's: out of the queue, not yet handled */
+	struct event *queue, **queue_end; /* protected by lock */
+	unsigned n_queued, n_segments;    /* protected by lock */
 	struct segment *to_pack, **to_pack_end; /* protected by lock */
 	struct shipment *ships, **ships_end;    /* protected by lock */
 	unsigned n_ships;                       /* protected by lock */
@@ -333,7 +334,7 @@ struct run {
 /* queue.c */
 void run_fail(struct run *run, int code, const struct err *err);
 bool run_failed(struct run *run);
-void run_assembled(struct run *run); /* nothing more will come */
+void run_assembled(struct run *run);               /* nothing more will come */
 void queue_push(struct run *run, struct event *e); /* blocks while full; drops after a failure */
 struct event *queue_pop(struct run *run);          /* NULL after a failure */
 bool queue_wait_packed(struct run *run, struct segment *s);
@@ -382,6 +383,12 @@ void names_free(struct names *n);
 /* The entry with name, link target, xattrs, and user and group names.  Return: 0 or -errno. */
 MUST_CHECK int meta_item(struct names *names, int dirfd, const char *name,
 			 const struct file_stat *st, struct item **ret);
+
+/* estimate.c: how much there is to do; NULL when nobody wants to know */
+struct estimate;
+struct estimate *estimate_start(const struct backup_options *options);
+void estimate_apply(struct estimate *e, struct progress *p); /* once it is known */
+void estimate_end(struct estimate *e);
 
 /* walk.c */
 MUST_CHECK int walk(struct run *run, struct err *err);

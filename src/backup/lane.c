@@ -196,8 +196,11 @@ lane_chunk(struct lane *lane, const struct chunk_id *id, struct slice data, stru
 		*ret = (struct piece){.len = known.len, .ref = known.seg, .off = known.off};
 		return 0;
 	}
-	if (r < 0 && r != ERR_NOENT)
+	if (r < 0 && r != ERR_NOENT) {
+		/* Not the file's fault: nothing can go on without the catalog. */
+		run_fail(run, r, err);
 		return r;
+	}
 	append(lane, id, data, ret);
 	return 0;
 }

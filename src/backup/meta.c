@@ -152,6 +152,9 @@ name_of(struct names *n, uint32_t id, bool group)
 
 /* ---- extended attributes ---- */
 
+/* An entry must fit into a node. */
+#define XATTR_TOTAL_MAX (NODE_LEN_MAX / 4 * 3)
+
 static int
 by_name(const void *a, const void *b)
 {
@@ -251,6 +254,8 @@ item_xattrs(int dirfd, const char *file, struct item *it)
 	buf_append_u8(&names, 0); /* whatever the file system gave, strlen ends */
 	r = read_xattrs(path, &names, &bytes, &spans, &n);
 	it->xattr_bytes = bytes.p;
+	if (r == 0 && (n > ENTRY_XATTRS_MAX || bytes.len > XATTR_TOTAL_MAX))
+		r = -E2BIG;
 	if (r < 0 || n == 0)
 		return r;
 	it->entry.xattrs = mem_array(n, sizeof *it->entry.xattrs);

@@ -198,8 +198,10 @@ leaf_known(struct reading *rd, const struct chunk_id *ids, size_t len, bool *ret
 	pthread_mutex_unlock(&run->catalog_lock);
 	if (r == ERR_NOENT)
 		return 0;
-	if (r < 0)
+	if (r < 0) {
+		run_fail(run, r, err);
 		return r;
+	}
 	*ret = true;
 	rd->off += len;
 	emit_leaf(rd, &known);

@@ -244,6 +244,7 @@ count_file(struct walker *w, const struct event *e)
 		run->result->files_unchanged++;
 	else
 		run->result->files_new++;
+	estimate_apply(run->estimate, &run->progress);
 	run->progress.files_done++;
 	run->progress.bytes_done += e->stamp.size;
 	progress_report(&run->options->progress, &run->progress);
@@ -378,7 +379,8 @@ enter(struct walker *w, int fd, const struct file_stat *st, struct item *item,
 		l->target = target;
 		target_names(l);
 	} else {
-		int r = list_names(l);
+		/* Without a descriptor, why is noted already. */
+		int r = fd >= 0 ? list_names(l) : 0;
 
 		if (r < 0)
 			note_unreadable(w->run, path_of(w), strerror(-r));

@@ -31,7 +31,7 @@ int
 print_buf(const struct buf *b, struct err *err)
 {
 	progress_clear();
-	if (fwrite(b->p, 1, b->len, stdout) != b->len || fflush(stdout) != 0)
+	if ((b->len > 0 && fwrite(b->p, 1, b->len, stdout) != b->len) || fflush(stdout) != 0)
 		return err_sys(err, "writing to standard output");
 	return 0;
 }

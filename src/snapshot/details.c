@@ -4,6 +4,7 @@
  * Layer 2.  Format: docs/format.md section 8.3.
  */
 #include <assert.h>
+#include <stdio.h>
 
 #include "internal.h"
 
@@ -27,6 +28,11 @@ enum details_key {
 #define CLASSES_MAX  (SNAPSHOT_CLASSES_MAX + 1) /* and the excludes */
 #define PATTERNS_MAX 65536u
 
+#define NOTES_BYTES_MAX (16u * MIB) /* of one list, so that the part stays below its bound */
+#define ESCAPED_MAX     4u          /* bytes that one byte of text may become */
+#define NOTE_HEADS_MAX  32u         /* CBOR around a note */
+_Static_assert(NOTES_BYTES_MAX / NOTE_HEADS_MAX < SNAPSHOT_LIST_MAX, "they fit one list");
+
 /* ---- writing */
 
 static void
@@ -45,16 +51,42 @@ put_list(struct buf *b, const struct slice *items, size_t n,
 		put(b, items[i]);
 }
 
+/* How many notes a list takes: the first that fit, and room for one more. */
+static size_t
+notes_that_fit(const struct path_note *notes, size_t n)
+{
+	size_t i = 0, bytes = 0;
+
+	for (; i < n; i++) {
+		bytes += notes[i].path.len + ESCAPED_MAX * notes[i].text.len + NOTE_HEADS_MAX;
+		if (bytes > NOTES_BYTES_MAX)
+			break;
+	}
+	return i;
+}
+
+static void
+put_note(struct buf *b, struct slice path, struct slice text)
+{
+	cbor_put_array(b, 2);
+	put_bytes(b, path);
+	object_put_text(b, text);
+}
+
+/* A run over a broken disk can have millions of notes; those that don't fit are counted. */
 static void
 put_notes(struct buf *b, const struct path_note *notes, size_t n)
 {
-	assert(n <= SNAPSHOT_LIST_MAX);
-	cbor_put_array(b, n);
-	for (size_t i = 0; i < n; i++) {
-		cbor_put_array(b, 2);
-		put_bytes(b, notes[i].path);
-		object_put_text(b, notes[i].text);
-	}
+	size_t fit = notes_that_fit(notes, n);
+	char rest[64];
+
+	cbor_put_array(b, fit < n ? fit + 1 : n);
+	for (size_t i = 0; i < fit; i++)
+		put_note(b, notes[i].path, notes[i].text);
+	if (fit == n)
+		return;
+	(void)snprintf(rest, sizeof rest, "%zu more were left out", n - fit);
+	put_note(b, slice_str(""), slice_str(rest));
 }
 
 static void

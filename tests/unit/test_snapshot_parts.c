@@ -102,6 +102,38 @@ test_snapshot__text_that_is_not_utf8_is_escaped_so_that_it_stays_readable(void *
 	check_text(d->labels[1], "a\\x00b");
 }
 
+static void
+check_left_out(struct path_note *notes, size_t n, size_t expected, const char *says)
+{
+	CLEANUP(buf_wipe) struct buf plain = BUF_INIT;
+	CLEANUP(snapshot_details_freep) struct snapshot_details *d = NULL;
+	struct snapshot_details in = {.unreadable = notes, .n_unreadable = n};
+	struct err err = ERR_INIT;
+
+	snapshot_details_put(&plain, &in);
+	assert_true(plain.len < SNAPSHOT_PART_MAX);
+	CHECK_OK(snapshot_details_parse(buf_slice(&plain), &d, &err), &err);
+	assert_int_equal(d->n_unreadable, expected);
+	check_text(d->unreadable[expected - 1].text, says);
+}
+
+static void
+test_snapshot__notes_that_do_not_fit_are_counted(void **state)
+{
+	size_t n = SNAPSHOT_LIST_MAX + 1;
+	CLEANUP(freep) struct path_note *notes = mem_array(n, sizeof *notes);
+	CLEANUP(freep) char *path = mem_alloc(MIB);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		notes[i].text = slice_of("gone", 1);
+	check_left_out(notes, 3, 3, "g");
+	check_left_out(notes, n, 466033 + 1, "582544 more were left out");
+	for (size_t i = 0; i < n; i++)
+		notes[i].path = slice_of(path, MIB);
+	check_left_out(notes, 100, 15 + 1, "85 more were left out");
+}
+
 /* ---- a class part */
 
 static void
@@ -228,6 +260,7 @@ main(void)
 		cmocka_unit_test(test_snapshot__details_with_one_defect_are_refused),
 		cmocka_unit_test(
 			test_snapshot__text_that_is_not_utf8_is_escaped_so_that_it_stays_readable),
+		cmocka_unit_test(test_snapshot__notes_that_do_not_fit_are_counted),
 		cmocka_unit_test(test_snapshot__a_class_says_what_the_vector_was_made_of),
 		cmocka_unit_test(test_snapshot__class_parts_with_one_defect_are_refused),
 		cmocka_unit_test(test_snapshot__a_small_root_stands_inline),
