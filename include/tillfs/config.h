@@ -32,7 +32,7 @@ struct ini {
  * @ret:  owned by the caller (ini_fini); empty on failure
  *
  * `#` and `;` start comments at the start of a line only; values keep inner spaces, quotes are not
- * special; several equal keys are all kept.  Lines have at most 8 KiB, sections' names 48 bytes.
+ * special; several equal keys are all kept.  A byte order mark at the start is passed over.
  * Return: 0, or ERR_INVALID with "<origin>:<line>: …".
  */
 MUST_CHECK int ini_parse(struct slice text, const char *origin, struct ini *ret, struct err *err);

@@ -73,6 +73,17 @@ handle(struct run *run, struct event *e, struct err *err)
 	return 0;
 }
 
+/* The walker may be making a lane at this very moment; those that sent something are done with
+ * that. */
+static void
+activate(struct run *run, struct lane *lane)
+{
+	if (lane == NULL || lane->is_active)
+		return;
+	lane->is_active = true;
+	run->active[run->n_active++] = lane;
+}
+
 void *
 assembler_main(void *arg)
 {
@@ -83,7 +94,10 @@ assembler_main(void *arg)
 	run->tree_codec = codec_new(3);
 	while (!stop && (e = queue_pop(run)) != NULL) {
 		struct err err = ERR_INIT;
-		int r = handle(run, e, &err);
+		int r;
+
+		activate(run, e->lane);
+		r = handle(run, e, &err);
 
 		stop = e->type == EVENT_STOP;
 		event_free(e);

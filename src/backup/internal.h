@@ -273,6 +273,7 @@ struct lane {
 	size_t n_held;
 
 	/* the assembler's */
+	bool is_active;
 	struct tree_segment *tree;
 	struct child_list stream_leaves[STREAM_HEIGHT_MAX + 1];
 	struct dir_build *dirs; /* a stack */
@@ -300,7 +301,7 @@ struct run {
 	struct progress progress;
 	struct estimate *estimate;
 
-	struct lane *lanes[LANES_MAX];
+	struct lane *lanes[LANES_MAX]; /* the walker's */
 	unsigned n_lanes;
 
 	struct catalog *catalog; /* protected by catalog_lock */
@@ -324,6 +325,8 @@ struct run {
 	struct names *names; /* the walker's, kept until the assembler is done */
 
 	/* the assembler's */
+	struct lane *active[LANES_MAX]; /* the lanes that events came from */
+	unsigned n_active;
 	struct pack_builder *builder;
 	uint32_t pack_number;                          /* 0: none open */
 	struct lane *section_lanes[PACK_SECTIONS_MAX]; /* of the open pack, by ordinal */

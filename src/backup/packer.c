@@ -39,9 +39,9 @@ body_len(const struct run *run)
 {
 	uint64_t len = run->builder == NULL ? 0 : pack_builder_body_len(run->builder);
 
-	for (unsigned i = 0; i < run->n_lanes; i++)
-		if (run->lanes[i]->tree != NULL)
-			len += run->lanes[i]->tree->plain.len;
+	for (unsigned i = 0; i < run->n_active; i++)
+		if (run->active[i]->tree != NULL)
+			len += run->active[i]->tree->plain.len;
 	return len;
 }
 
@@ -114,8 +114,8 @@ packer_place_tree(struct run *run, struct lane *lane)
 static void
 ship_records(struct run *run, struct shipment *ship)
 {
-	for (unsigned i = 0; i < run->n_lanes; i++) {
-		struct lane *lane = run->lanes[i];
+	for (unsigned i = 0; i < run->n_active; i++) {
+		struct lane *lane = run->active[i];
 
 		while (lane->records != NULL) {
 			struct record *rec = lane->records;
@@ -161,8 +161,8 @@ packer_close(struct run *run)
 {
 	struct shipment *ship;
 
-	for (unsigned i = 0; i < run->n_lanes; i++)
-		place_tree(run, run->lanes[i]);
+	for (unsigned i = 0; i < run->n_active; i++)
+		place_tree(run, run->active[i]);
 	ship = run->shipment != NULL ? steal_ptr(&run->shipment) : shipment_new();
 	ship_records(run, ship);
 	if (run->pack_number != 0)

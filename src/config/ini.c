@@ -98,6 +98,8 @@ ini_parse(struct slice text, const char *origin, struct ini *ret, struct err *er
 		return err_set(err, ERR_INVALID, "%s: longer than %u bytes", origin, INI_FILE_MAX);
 	if (text.len > 0 && memchr(text.p, 0, text.len) != NULL)
 		return err_set(err, ERR_INVALID, "%s: not a text file", origin);
+	if (text.len >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+		at = 3; /* a byte order mark, which Windows' editor puts there */
 	for (int number = 1; r == 0 && at < text.len; number++) {
 		const uint8_t *nl = memchr(text.p + at, '\n', text.len - at);
 		size_t len = nl != NULL ? (size_t)(nl - text.p) - at : text.len - at;
@@ -123,8 +125,6 @@ ini_read(const char *path, struct ini *ret, struct err *err)
 	return r < 0 ? r : ini_parse(buf_slice(&text), path, ret, err);
 }
 
-/* Not seal_wipe, which is in the same layer to the left for secrets of other kinds: these are C
- * strings. */
 static void
 wipe(char *s)
 {

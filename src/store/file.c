@@ -88,7 +88,17 @@ file_open_parent(const struct file_store *f, const char *key, bool make, int *re
 
 /* ---- reading */
 
-/* Opens an object's file; only a regular file is one. */
+/* What is found in an object's place: a folder is no object, and anything else nobody of us put. */
+static int
+check_type(const struct file_store *f, mode_t mode, struct err *err)
+{
+	if (S_ISREG(mode))
+		return 0;
+	if (S_ISDIR(mode))
+		return err_set(err, ERR_NOENT, "no such object in %s, but a folder", f->path);
+	return err_set(err, ERR_CORRUPT, "no regular file stands in its place in %s", f->path);
+}
+
 static int
 open_object(const struct file_store *f, const char *key, int *ret, struct stat *ret_st,
 	    struct err *err)
@@ -105,13 +115,15 @@ open_object(const struct file_store *f, const char *key, int *ret, struct stat *
 
 	/* O_NONBLOCK: a fifo in an object's place must not hang us. */
 	fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENXIO)) /* a symbolic link; a socket */
+		return check_type(f, S_IFLNK, err);
 	if (fd < 0)
 		return err_sys(err, "opening it in %s", f->path);
 	if (fstat(fd, ret_st) < 0)
 		return err_sys(err, "looking at it in %s", f->path);
-	if (!S_ISREG(ret_st->st_mode))
-		return err_set(err, ERR_NOENT, "no such object in %s (something else is there)",
-			       f->path);
+	r = check_type(f, ret_st->st_mode, err);
+	if (r < 0)
+		return r;
 	*ret = fd;
 	fd = -1;
 	return 0;
@@ -176,9 +188,9 @@ file_remove(void *arg, const char *key, struct err *err)
 		return r == ERR_NOENT ? err_set(err, r, "no such object in %s", f->path) : r;
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(err, "looking at it in %s", f->path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_NOENT, "no such object in %s (something else is there)",
-			       f->path);
+	r = check_type(f, st.st_mode, err);
+	if (r < 0)
+		return r;
 
 	/* Its folder stays, even empty: a writer may be about to create something in it. */
 	if (unlinkat(parent, name, 0) < 0)
