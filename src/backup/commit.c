@@ -268,7 +268,7 @@ add_counts(struct snapshot_counts *to, const struct snapshot_counts *from)
 int
 commit_snapshot(struct run *run, struct err *err)
 {
-	struct lane *lanes[LANES_MAX];
+	struct lane *lanes[LANES_MAX] = {0};
 	struct buf plain[LANES_MAX + 1] = {{0}};
 	struct snapshot_part_in parts[LANES_MAX + 1];
 	CLEANUP(freep) struct recipient *admins = NULL;

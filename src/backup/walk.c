@@ -337,7 +337,8 @@ list_names(struct level *l)
 	}
 	saved = errno;
 	closedir(d);
-	qsort(l->names, l->n, sizeof *l->names, compare_names);
+	if (l->n > 0)
+		qsort(l->names, l->n, sizeof *l->names, compare_names);
 	return -saved;
 }
 
@@ -529,6 +530,15 @@ step(struct walker *w)
 }
 
 static int
+steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+static int
 enter_root(struct walker *w, struct err *err)
 {
 	CLEANUP(closep) int fd = -1;
@@ -560,9 +570,7 @@ enter_root(struct walker *w, struct err *err)
 	} else {
 		w->present++;
 	}
-	r = enter(w, fd, &st, item, w->root);
-	fd = -1; /* the level has it */
-	return r;
+	return enter(w, steal_fd(&fd), &st, item, w->root);
 }
 
 static int

@@ -122,7 +122,7 @@ field_public(const struct ini *ini, const struct field *fingerprint, const struc
 	     struct seal_box_pk *ret_box, struct seal_sign_pk *ret_sign, struct fingerprint *ret,
 	     struct err *err)
 {
-	struct fingerprint stated;
+	struct fingerprint stated = {0};
 	uint8_t keys[PUBLIC_LEN];
 	int r;
 

@@ -102,7 +102,7 @@ unseal(const struct ini *ini, const struct field *f, passphrase_fn *ask, void *a
 	CLEANUP(buf_wipe) struct buf passphrase = BUF_INIT;
 	CLEANUP(buf_wipe) struct buf seed = BUF_INIT;
 	uint8_t salt[SEAL_SALT_LEN], sealed[SEALED_LEN];
-	uint64_t ops, memory;
+	uint64_t ops = 0, memory = 0;
 	int r;
 
 	r = field_base64(ini, &f[F_SALT], salt, sizeof salt, err);

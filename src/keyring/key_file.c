@@ -51,8 +51,7 @@ read_text(int fd, const char *path, struct buf *ret, struct err *err)
 		return err_set(err, ERR_INVALID, "%s is too long for a key file", path);
 	text.len = (size_t)n;
 	secret_text_fini(ret);
-	*ret = text;
-	text = BUF_INIT;
+	buf_move(ret, &text);
 	return 0;
 }
 
@@ -144,6 +143,15 @@ key_files_create(const char *path, struct slice text, const char *kind,
 
 /* ---- extending */
 
+static int
+steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
 /*
  * Replacing a file gives the name another inode, so whoever waited for the lock of the old one must
  * look again.
@@ -162,8 +170,7 @@ lock_current(const char *path, int *ret, struct err *err)
 		if (fstat(fd, &held) < 0 || stat(path, &named) < 0)
 			return err_sys(err, "%s", path);
 		if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) {
-			*ret = fd;
-			fd = -1;
+			*ret = steal_fd(&fd);
 			return 0;
 		}
 	}
