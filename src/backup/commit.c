@@ -173,24 +173,6 @@ admin_part(struct run *run, struct lane *const *lanes, size_t n_lanes, struct bu
 
 /* ---- the chain ---- */
 
-/* The writer's newest snapshot in the store: what the new one follows, even after a restore of an
- * old disk. */
-static void
-find_previous(struct run *run, struct snapshot_clear *clear)
-{
-	CLEANUP(repo_list_putp) struct repo_list *list = repo_list_get(run->repo);
-
-	for (size_t i = 0; i < list->n; i++) {
-		const struct snapshot_name *name = &list->snapshots[i].name;
-
-		if (!writer_id_equal(&name->writer, &clear->writer) || name->seq < clear->seq)
-			continue;
-		clear->has_prev = true;
-		clear->prev = name->id;
-		clear->seq = name->seq + 1;
-	}
-}
-
 /* Packs may have been retired while we worked. */
 static int
 still_welcome(struct run *run, struct err *err)
@@ -215,6 +197,25 @@ still_welcome(struct run *run, struct err *err)
 	return 0;
 }
 
+/*
+ * Our own newest snapshot, in the store or seen before (so that a withheld one's number isn't used
+ * again), is what the new one follows; the others' heads are what it vouches for.
+ */
+static void
+take_own_head(struct snapshot_clear *clear, struct chain_head *heads)
+{
+	for (size_t i = 0; i < clear->n_heads; i++) {
+		if (!writer_id_equal(&heads[i].writer, &clear->writer))
+			continue;
+		clear->has_prev = true;
+		clear->prev.h = heads[i].id;
+		clear->seq = heads[i].seq + 1;
+		memmove(heads + i, heads + i + 1, (clear->n_heads - i - 1) * sizeof *heads);
+		clear->n_heads--;
+		return;
+	}
+}
+
 static void
 clear_part(struct run *run, struct snapshot_clear *clear, struct chain_head **heads)
 {
@@ -226,16 +227,8 @@ clear_part(struct run *run, struct snapshot_clear *clear, struct chain_head **he
 					 .time = o->has_time ? o->time : run->started,
 					 .seq = 1,
 					 .ledger = repo_ledger(run->repo)->head};
-	find_previous(run, clear);
 	repo_heads(run->repo, heads, &clear->n_heads);
-	/* Our own place in the chain is clear->prev. */
-	for (size_t i = 0; i < clear->n_heads; i++)
-		if (writer_id_equal(&(*heads)[i].writer, &clear->writer)) {
-			memmove(*heads + i, *heads + i + 1,
-				(clear->n_heads - i - 1) * sizeof **heads);
-			clear->n_heads--;
-			break;
-		}
+	take_own_head(clear, *heads);
 	clear->heads = *heads;
 }
 

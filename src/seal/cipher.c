@@ -77,6 +77,8 @@ int
 seal_password(struct slice passphrase, const uint8_t salt[SEAL_SALT_LEN], uint32_t ops,
 	      uint64_t memory_bytes, struct seal_key *ret, struct err *err)
 {
+	const char *text = passphrase.len > 0 ? (const char *)passphrase.p : "";
+
 	seal_key_wipe(ret);
 	if (ops < 1 || ops > PASSWORD_OPS_MAX || memory_bytes < PASSWORD_MEMORY_MIN ||
 	    memory_bytes > PASSWORD_MEMORY_MAX)
@@ -85,8 +87,8 @@ seal_password(struct slice passphrase, const uint8_t salt[SEAL_SALT_LEN], uint32
 			       " bytes is out of bounds (1 to 16 passes, 8 MiB to 1 GiB)",
 			       ops, memory_bytes);
 
-	if (crypto_pwhash(ret->b, sizeof(ret->b), (const char *)passphrase.p, passphrase.len, salt,
-			  ops, (size_t)memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0)
+	if (crypto_pwhash(ret->b, sizeof(ret->b), text, passphrase.len, salt, ops,
+			  (size_t)memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0)
 		return err_set(err, ERR_IO,
 			       "not enough memory to unlock a key: Argon2id needs %" PRIu64 " MiB",
 			       memory_bytes / MIB);

@@ -467,23 +467,41 @@ test_reader__a_random_read_opens_one_segment(void **state)
 	assert_true(stats(&shop).segments_opened - before <= reads);
 }
 
+/* Waits until nothing is left to be opened ahead.  Return: how far that went. */
+static uint64_t
+wait_for_readahead(struct tree_file *f)
+{
+	struct pool *p = &shop.reader->pool;
+	uint64_t end = 0;
+
+	for (unsigned i = 0; i < 10000 && end == 0; i++) {
+		pthread_mutex_lock(&p->lock);
+		if (f->ahead.next >= f->ahead.end && f->ahead.active == 0)
+			end = f->ahead.end;
+		pthread_mutex_unlock(&p->lock);
+		usleep(1000);
+	}
+	return end;
+}
+
 static void
 test_reader__a_forward_reader_finds_segments_opened_ahead(void **state)
 {
 	CLEANUP(tree_file_closep) struct tree_file *f = open_file(&shop, "src/big.db");
-	uint64_t opened;
+	CLEANUP(tree_file_closep) struct tree_file *probe = open_file(&shop, "src/big.db");
+	uint64_t end, opened;
 
 	(void)state;
 	check_range(f, shop.big, 0, 131072);
 	check_range(f, shop.big, 131072, 131072);
+	end = wait_for_readahead(f);
+	assert_true(end > 262144);
+	assert_true(end <= 262144 + 1048576); /* it went no further than the window */
+
 	opened = stats(&shop).segments_opened;
-	for (unsigned i = 0; i < 2000 && stats(&shop).segments_opened == opened; i++)
-		usleep(1000);
-	assert_true(stats(&shop).segments_opened > opened);
-	/* It went no further than the window. */
-	pthread_mutex_lock(&shop.reader->pool.lock);
-	assert_true(f->ahead.end <= 262144 + 2 * f->ahead.window);
-	pthread_mutex_unlock(&shop.reader->pool.lock);
+	for (uint64_t off = 262144; off + 4096 <= end; off += 131072)
+		check_range(probe, shop.big, off, 4096);
+	assert_int_equal(stats(&shop).segments_opened, opened);
 }
 
 static void
