@@ -95,7 +95,7 @@ struct snapshot_class {
 	struct pack_table root_packs; /* for the root entry's references */
 	struct entry root;            /* its slices borrow from bytes */
 	struct snapshot_counts counts;
-	bool no_xattrs;           /* no entry has extended attributes; a mount needn't look for any */
+	bool no_xattrs; /* no entry has extended attributes; a mount needn't look for any */
 	struct pack_place *packs; /* ascending by id */
 	size_t n_packs;
 	struct buf bytes;

@@ -168,12 +168,6 @@ avoid_has(const struct avoid *a, uint64_t dev, uint64_t ino)
 	for (size_t i = 0; i < a->n_dirs; i++)
 		if (a->dirs[i].dev == dev && a->dirs[i].ino == ino)
 			return true;
-	return avoid_has_mount(a, dev);
-}
-
-bool
-avoid_has_mount(const struct avoid *a, uint64_t dev)
-{
 	for (size_t i = 0; i < a->n_mounts; i++)
 		if (a->mounts[i] == dev)
 			return true;

@@ -31,6 +31,5 @@ struct avoid;
 struct avoid *avoid_new(const char *const *dirs, size_t n);
 void avoid_free(struct avoid *a);
 bool avoid_has(const struct avoid *a, uint64_t dev, uint64_t ino);
-bool avoid_has_mount(const struct avoid *a, uint64_t dev);
 
 #endif /* BACKUP_TARGETS_H */

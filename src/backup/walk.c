@@ -450,29 +450,41 @@ excluded(struct walker *w)
 	return false;
 }
 
+/* @hollow: keep the directory, and don't look into it. */
 static int
 walk_dir(struct walker *w, const char *name, const struct file_stat *st,
-	 const struct target *target)
+	 const struct target *target, bool hollow)
 {
 	/* What leads to a PATH may be a symlink; what is found below one is not followed. */
 	bool on_the_way = target != NULL && !target->whole;
 	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | (on_the_way ? 0 : O_NOFOLLOW);
 	struct item *item;
-	int fd, r;
+	int fd = -1, r;
 
-	if (avoid_has(w->avoid, st->stamp.dev, st->stamp.ino))
-		return 0;
 	r = meta_item(w->names, top(w)->fd, name, st, &item);
 	if (r < 0) {
 		note_unreadable(w->run, path_of(w), strerror(-r));
 		return 0;
 	}
-	fd = openat(top(w)->fd, name, flags | O_NOATIME);
-	if (fd < 0 && errno == EPERM)
-		fd = openat(top(w)->fd, name, flags);
-	if (fd < 0)
-		note_unreadable(w->run, path_of(w), strerror(errno));
+	if (!hollow) {
+		fd = openat(top(w)->fd, name, flags | O_NOATIME);
+		if (fd < 0 && errno == EPERM)
+			fd = openat(top(w)->fd, name, flags);
+		if (fd < 0)
+			note_unreadable(w->run, path_of(w), strerror(errno));
+	}
 	return enter(w, fd, st, item, target);
+}
+
+/* Our own places, mounts of tillfs, and with --one-file-system other file systems. */
+static bool
+is_hollow(const struct walker *w, const struct file_stat *st, const struct target *target)
+{
+	const struct level *l = &w->levels[w->n - 1];
+
+	if (avoid_has(w->avoid, st->stamp.dev, st->stamp.ino))
+		return true;
+	return target == NULL && w->run->options->one_file_system && st->stamp.dev != l->dev;
 }
 
 static void
@@ -501,10 +513,7 @@ walk_entry(struct walker *w, const char *name, const struct target *target)
 	count_entry(w, target);
 	if (st.entry.type != ENTRY_DIR)
 		return walk_leaf(w, name, &st);
-	if (target == NULL && st.stamp.dev != top(w)->dev &&
-	    (w->run->options->one_file_system || avoid_has_mount(w->avoid, st.stamp.dev)))
-		return 0;
-	return walk_dir(w, name, &st, target);
+	return walk_dir(w, name, &st, target, is_hollow(w, &st, target));
 }
 
 static int

@@ -179,21 +179,17 @@ lock_current(const char *path, int *ret, struct err *err)
 int
 key_file_hold(const char *path, struct key_file *ret, struct err *err)
 {
-	CLEANUP(key_file_fini) struct key_file f = {.lock = -1};
 	int r;
 
-	*ret = (struct key_file){.lock = -1};
-	f.path = realpath(path, NULL);
-	if (f.path == NULL)
+	*ret = (struct key_file){.lock = -1, .path = realpath(path, NULL)};
+	if (ret->path == NULL)
 		return err_sys(err, "%s", path);
-	r = lock_current(f.path, &f.lock, err);
+	r = lock_current(ret->path, &ret->lock, err);
 	if (r == 0)
-		r = read_text(f.lock, path, &f.text, err);
+		r = read_text(ret->lock, path, &ret->text, err);
 	if (r < 0)
-		return r;
-	*ret = f;
-	f = (struct key_file){.lock = -1};
-	return 0;
+		key_file_fini(ret);
+	return r;
 }
 
 int

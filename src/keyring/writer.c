@@ -150,6 +150,7 @@ writer_import(const char *path, const struct card *card, struct err *err)
 		r = writer_parse(buf_slice(&file.text), path, &w, err);
 	if (r < 0)
 		return r;
+	assert(w != NULL);
 	if (w->enrolled)
 		return err_set(err, ERR_EXISTS, "%s is enrolled already, as %s in repository %s",
 			       path, w->card.name,

@@ -46,25 +46,22 @@ grant_terms_put(struct buf *b, const struct grant_terms *t)
 int
 grant_terms_parse(struct slice plain, struct grant_terms *ret, struct err *err)
 {
-	CLEANUP(grant_terms_fini) struct grant_terms t = {0};
 	struct cbor_rd rd = cbor_rd_init(plain, "terms of a standing grant", err);
 	int r;
 
 	*ret = (struct grant_terms){0};
 	if (cbor_get_array(&rd, 3) != 3)
 		cbor_fail(&rd, "they are not [case, classes, writers]");
-	t.case_ref = cbor_get_text(&rd, ROSTER_MAX);
-	t.n_classes = cbor_get_array(&rd, TERMS_CLASSES_MAX);
-	t.classes = mem_array(t.n_classes, sizeof *t.classes);
-	for (size_t i = 0; i < t.n_classes; i++)
-		t.classes[i] = cbor_get_text(&rd, CLASS_NAME_MAX);
-	get_writers(&rd, &t.writers, &t.n_writers);
+	ret->case_ref = cbor_get_text(&rd, ROSTER_MAX);
+	ret->n_classes = cbor_get_array(&rd, TERMS_CLASSES_MAX);
+	ret->classes = mem_array(ret->n_classes, sizeof *ret->classes);
+	for (size_t i = 0; i < ret->n_classes; i++)
+		ret->classes[i] = cbor_get_text(&rd, CLASS_NAME_MAX);
+	get_writers(&rd, &ret->writers, &ret->n_writers);
 	r = cbor_rd_done(&rd);
 	if (r < 0)
-		return r;
-	*ret = t;
-	t = (struct grant_terms){0};
-	return 0;
+		grant_terms_fini(ret);
+	return r;
 }
 
 void
@@ -96,25 +93,22 @@ get_date(struct cbor_rd *rd, struct date *ret)
 int
 hold_terms_parse(struct slice plain, struct hold_terms *ret, struct err *err)
 {
-	CLEANUP(hold_terms_fini) struct hold_terms t = {0};
 	struct cbor_rd rd = cbor_rd_init(plain, "terms of a legal hold", err);
 	int r;
 
 	*ret = (struct hold_terms){0};
 	if (cbor_get_array(&rd, 4) != 4)
 		cbor_fail(&rd, "they are not [case, writers, from, until]");
-	t.case_ref = cbor_get_text(&rd, ROSTER_MAX);
-	get_writers(&rd, &t.writers, &t.n_writers);
-	get_date(&rd, &t.from);
-	get_date(&rd, &t.until);
-	if (t.from.days > t.until.days)
+	ret->case_ref = cbor_get_text(&rd, ROSTER_MAX);
+	get_writers(&rd, &ret->writers, &ret->n_writers);
+	get_date(&rd, &ret->from);
+	get_date(&rd, &ret->until);
+	if (ret->from.days > ret->until.days)
 		cbor_fail(&rd, "they end before they begin");
 	r = cbor_rd_done(&rd);
 	if (r < 0)
-		return r;
-	*ret = t;
-	t = (struct hold_terms){0};
-	return 0;
+		hold_terms_fini(ret);
+	return r;
 }
 
 void

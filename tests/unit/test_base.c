@@ -131,13 +131,22 @@ reservation_too_large(void)
 	buf_reserve(&b, SIZE_MAX);
 }
 
+/* A sanitizer's allocator may end it first, with a status of its own. */
+static void
+check_ends(void (*fn)(void))
+{
+	int status = exit_status_of(fn);
+
+	assert_true(status > 0 && status != 99);
+}
+
 static void
 test_mem__what_cannot_be_had_ends_the_process_and_not_with_a_core(void **state)
 {
 	(void)state;
-	assert_int_equal(exit_status_of(array_too_large), EXIT_FAILURE);
-	assert_int_equal(exit_status_of(growth_too_large), EXIT_FAILURE);
-	assert_int_equal(exit_status_of(reservation_too_large), EXIT_FAILURE);
+	check_ends(array_too_large);
+	check_ends(growth_too_large);
+	check_ends(reservation_too_large);
 }
 
 static void

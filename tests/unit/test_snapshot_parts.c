@@ -149,6 +149,7 @@ test_snapshot__a_class_says_what_the_vector_was_made_of(void **state)
 	buf_set(&plain, VECTOR(CLASS));
 	CHECK_OK(snapshot_class_parse(&plain, &c, &err), &err);
 	assert_string_equal(c->name, "sales");
+	assert_false(c->no_xattrs); /* left out: false */
 	assert_int_equal(c->counts.files, 2);
 	assert_int_equal(c->counts.bytes, 12345);
 	assert_int_equal(c->root.type, ENTRY_DIR);
@@ -232,7 +233,7 @@ test_snapshot__a_small_root_stands_inline(void **state)
 	CLEANUP(snapshot_class_freep) struct snapshot_class *c = NULL;
 	CLEANUP(buf_wipe) struct buf plain = BUF_INIT;
 	CLEANUP(buf_fini) struct buf node = BUF_INIT;
-	struct snapshot_class in = {.name = "general"};
+	struct snapshot_class in = {.name = "general", .no_xattrs = true};
 	struct err err = ERR_INIT;
 
 	(void)state;
@@ -246,6 +247,7 @@ test_snapshot__a_small_root_stands_inline(void **state)
 				 .children_inline = buf_slice(&node)};
 	snapshot_class_put(&plain, &in);
 	CHECK_OK(snapshot_class_parse(&plain, &c, &err), &err);
+	assert_true(c->no_xattrs);
 	assert_int_equal(c->root.mtime.sec, -5);
 	assert_int_equal(c->root.mtime.nsec, 999999999);
 	assert_int_equal(c->root.children, CHILDREN_INLINE);

@@ -1,0 +1,774 @@
+/*
+ * test_store.c - what every store does, tried on each: in memory, in a folder, and faulty without a
+ * fault; then what is the folder's own, and the faults.
+ */
+#include "fixture_folder.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "tillfs/store.h"
+
+/* ---- stores to try ---- */
+
+enum kind { MEMORY, FOLDER, FAULTY };
+
+struct fixture {
+	struct folder *folder;
+	struct store *store;
+};
+
+static struct store *
+open_folder(const struct folder *f)
+{
+	CLEANUP(freep) char *url = str_format("file://%s/store", f->path);
+	struct store *s = NULL;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_open(url, true, &s, &err), &err);
+	return s;
+}
+
+static struct fixture *
+fixture_new(enum kind kind)
+{
+	struct fixture *fx = mem_alloc(sizeof *fx);
+
+	fx->folder = folder_new();
+	fx->store = kind == FOLDER ? open_folder(fx->folder) : store_memory_new();
+	if (kind == FAULTY)
+		fx->store = store_fault_new(fx->store);
+	return fx;
+}
+
+static void
+fixture_free(struct fixture *fx)
+{
+	store_close(fx->store);
+	folder_free(fx->folder);
+	free(fx);
+}
+DEFINE_FREEP(struct fixture *, fixture_free)
+
+static void
+create(struct store *s, const char *key, const char *body)
+{
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_create(s, key, slice_str(body), &err), &err);
+}
+
+/* All that a listing reports: "key:size " or "prefix/ ". */
+static int
+append_entry(void *arg, const struct store_entry *e, struct err *err)
+{
+	(void)err;
+	if (e->is_prefix)
+		assert_int_equal(e->size, 0);
+	buf_appendf(arg, e->is_prefix ? "%s " : "%s:%llu ", e->key, (unsigned long long)e->size);
+	return 0;
+}
+
+static void
+check_list(struct store *s, const char *prefix, bool delimited, const char *expected)
+{
+	CLEANUP(buf_fini) struct buf found = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_list(s, prefix, delimited, append_entry, &found, &err), &err);
+	assert_string_equal(buf_cstr(&found), expected);
+}
+
+static void
+check_content(struct store *s, const char *key, const char *expected)
+{
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_get_all(s, key, 1000, &b, &err), &err);
+	check_bytes(buf_slice(&b), slice_str(expected));
+}
+
+/* ---- what every store does ---- */
+
+static void
+test_store__gives_ranges_of_what_was_created(void **state)
+{
+	static const struct {
+		uint64_t off, len;
+		const char *bytes;
+	} ranges[] = {{0, 10, "0123456789"}, {0, 3, "012"},     {7, 3, "789"}, {7, 100, "789"},
+		      {10, 1, ""},           {11, 1, ""},       {3, 0, ""},    {UINT64_MAX, 1, ""},
+		      {9, 64 * MIB, "9"},    {INT64_MAX, 5, ""}};
+
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		CLEANUP(buf_fini) struct buf b = BUF_INIT;
+		struct err err = ERR_INIT;
+		uint64_t size = 0;
+
+		create(fx->store, "packs/w/ab/x", "0123456789");
+		for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+			buf_append_str(&b, "old");
+			CHECK_OK(store_get(fx->store, "packs/w/ab/x", ranges[i].off, ranges[i].len,
+					   &b, &err),
+				 &err);
+			check_bytes(buf_slice(&b), slice_str(ranges[i].bytes));
+		}
+		CHECK_OK(store_size(fx->store, "packs/w/ab/x", &size, &err), &err);
+		assert_int_equal(size, 10);
+		create(fx->store, "empty", "");
+		check_content(fx->store, "empty", "");
+	}
+}
+
+static void
+test_store__never_replaces(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		struct err err = ERR_INIT;
+
+		create(fx->store, "a/b", "first");
+		CHECK_REFUSED(store_create(fx->store, "a/b", slice_str("second"), &err), ERR_EXISTS,
+			      &err, "a/b: ");
+		check_content(fx->store, "a/b", "first");
+		check_list(fx->store, "", false, "a/b:5 ");
+	}
+}
+
+static void
+test_store__what_is_not_there(void **state)
+{
+	static const char *const missing[] = {"b", "a/c", "a", "a/b/c", "x/y/z"};
+
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+
+		create(fx->store, "a/b", "x");
+		for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+			CLEANUP(buf_fini) struct buf b = BUF_INIT;
+			struct err err = ERR_INIT;
+			uint64_t size = 1;
+
+			buf_append_str(&b, "old");
+			CHECK_REFUSED(store_get(fx->store, missing[i], 0, 1, &b, &err), ERR_NOENT,
+				      &err, missing[i]);
+			assert_int_equal(b.len, 0);
+			CHECK_REFUSED(store_get_all(fx->store, missing[i], 9, &b, &err), ERR_NOENT,
+				      &err, missing[i]);
+			CHECK_REFUSED(store_size(fx->store, missing[i], &size, &err), ERR_NOENT,
+				      &err, missing[i]);
+			assert_int_equal(size, 0);
+			CHECK_REFUSED(store_remove(fx->store, missing[i], &err), ERR_NOENT, &err,
+				      missing[i]);
+		}
+		check_list(fx->store, "b", false, "");
+		check_list(fx->store, "x/y/", true, "");
+		check_content(fx->store, "a/b", "x");
+	}
+}
+
+static void
+test_store__removes(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		struct err err = ERR_INIT;
+
+		create(fx->store, "a/b", "1");
+		create(fx->store, "a/c", "2");
+		create(fx->store, "z", "3");
+		CHECK_OK(store_remove(fx->store, "a/b", &err), &err);
+		check_list(fx->store, "", false, "a/c:1 z:1 ");
+		CHECK_OK(store_remove(fx->store, "a/c", &err), &err);
+		check_list(fx->store, "", true, "z:1 "); /* an empty folder is no prefix */
+		check_list(fx->store, "", false, "z:1 ");
+		create(fx->store, "a/b", "again");
+		check_content(fx->store, "a/b", "again");
+	}
+}
+
+static void
+test_store__lists_in_the_order_of_keys(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+
+		/* '-' and '.' come before '/', which comes before '0'. */
+		create(fx->store, "a0", "");
+		create(fx->store, "a/z/deep", "");
+		create(fx->store, "a/b", "12");
+		create(fx->store, "a.b", "");
+		create(fx->store, "a-b", "");
+		create(fx->store, "a/b.c", "");
+		create(fx->store, "ab/c", "");
+		create(fx->store, "B", "");
+		create(fx->store, "\xc3\xa4", "");
+
+		check_list(fx->store, "", false,
+			   "B:0 a-b:0 a.b:0 a/b:2 a/b.c:0 a/z/deep:0 a0:0 ab/c:0 \xc3\xa4:0 ");
+		check_list(fx->store, "", true, "B:0 a-b:0 a.b:0 a/ a0:0 ab/ \xc3\xa4:0 ");
+		check_list(fx->store, "a", true, "a-b:0 a.b:0 a/ a0:0 ab/ ");
+		check_list(fx->store, "a", false,
+			   "a-b:0 a.b:0 a/b:2 a/b.c:0 a/z/deep:0 a0:0 ab/c:0 ");
+		check_list(fx->store, "a/", true, "a/b:2 a/b.c:0 a/z/ ");
+		check_list(fx->store, "a/", false, "a/b:2 a/b.c:0 a/z/deep:0 ");
+		check_list(fx->store, "a/b", true, "a/b:2 a/b.c:0 ");
+		check_list(fx->store, "a/b.c", false, "a/b.c:0 ");
+		check_list(fx->store, "a/z/", true, "a/z/deep:0 ");
+		check_list(fx->store, "a/b/", true, "");
+		check_list(fx->store, "c", true, "");
+	}
+}
+
+static int
+stop_at_second(void *arg, const struct store_entry *e, struct err *err)
+{
+	unsigned *calls = arg;
+
+	(void)e;
+	return ++*calls == 2 ? err_set(err, ERR_CANCELLED, "enough") : 0;
+}
+
+static void
+test_store__a_listing_ends_when_told(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++)
+		for (int delimited = 0; delimited <= 1; delimited++) {
+			CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+			struct err err = ERR_INIT;
+			unsigned calls = 0;
+
+			create(fx->store, "a/b", "");
+			create(fx->store, "b/c", "");
+			create(fx->store, "c/d", "");
+			CHECK_REFUSED(store_list(fx->store, "", delimited, stop_at_second, &calls,
+						 &err),
+				      ERR_CANCELLED, &err, "enough");
+			assert_int_equal(calls, 2);
+		}
+}
+
+struct remover {
+	struct store *store;
+	unsigned removed;
+};
+
+static int
+remove_entry(void *arg, const struct store_entry *e, struct err *err)
+{
+	struct remover *r = arg;
+
+	r->removed++;
+	return store_remove(r->store, e->key, err);
+}
+
+static void
+test_store__may_be_used_by_its_own_listing(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		struct remover r = {.store = fx->store};
+		struct err err = ERR_INIT;
+
+		for (unsigned i = 0; i < 20; i++) {
+			CLEANUP(freep) char *key = str_format("d%u/%u", i % 3, i);
+
+			create(fx->store, key, "x");
+		}
+		CHECK_OK(store_list(fx->store, "", false, remove_entry, &r, &err), &err);
+		assert_int_equal(r.removed, 20);
+		check_list(fx->store, "", false, "");
+	}
+}
+
+static void
+test_store__refuses_what_is_no_key(void **state)
+{
+	static const char *const refused[] = {
+		"",    "/",    "a/",   "/a",  "a//b",   ".",    "..",
+		"a/.", "a/..", "../a", "./a", "a/../b", "\xff", "a/\xc3",
+	};
+	CLEANUP(buf_fini) struct buf longest = BUF_INIT;
+
+	(void)state;
+	for (unsigned i = 0; i < 256; i++)
+		buf_append_str(&longest, "k/");
+	longest.len--;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		CLEANUP(freep) char *too_long = str_format("%skk", buf_cstr(&longest));
+		CLEANUP(buf_fini) struct buf b = BUF_INIT;
+		struct err err = ERR_INIT;
+		uint64_t size;
+
+		for (size_t i = 0; i <= ARRAY_LEN(refused); i++) {
+			const char *key = i < ARRAY_LEN(refused) ? refused[i] : too_long;
+
+			CHECK_REFUSED(store_create(fx->store, key, slice_str(""), &err),
+				      ERR_INVALID, &err, "no key");
+			CHECK_REFUSED(store_get(fx->store, key, 0, 1, &b, &err), ERR_INVALID, &err,
+				      "no key");
+			CHECK_REFUSED(store_size(fx->store, key, &size, &err), ERR_INVALID, &err,
+				      "no key");
+			CHECK_REFUSED(store_remove(fx->store, key, &err), ERR_INVALID, &err,
+				      "no key");
+		}
+		CHECK_REFUSED(store_list(fx->store, "../", false, append_entry, &b, &err),
+			      ERR_INVALID, &err, "no prefix");
+		CHECK_REFUSED(store_list(fx->store, "a//", false, append_entry, &b, &err),
+			      ERR_INVALID, &err, "no prefix");
+		check_list(fx->store, "", false, "");
+
+		create(fx->store, buf_cstr(&longest), "deep");
+		check_content(fx->store, buf_cstr(&longest), "deep");
+		create(fx->store, "...", "dots");
+		check_content(fx->store, "...", "dots");
+	}
+}
+
+static void
+test_store__bounds_what_is_read_at_once(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		CLEANUP(buf_fini) struct buf b = BUF_INIT;
+		struct err err = ERR_INIT;
+
+		create(fx->store, "x", "0123456789");
+		CHECK_REFUSED(store_get(fx->store, "x", 0, 64 * MIB + 1, &b, &err), ERR_INVALID,
+			      &err, "too many");
+		CHECK_OK(store_get_all(fx->store, "x", 10, &b, &err), &err);
+		CHECK_OK(store_get_all(fx->store, "x", UINT64_MAX, &b, &err), &err);
+		check_bytes(buf_slice(&b), slice_str("0123456789"));
+		CHECK_REFUSED(store_get_all(fx->store, "x", 9, &b, &err), ERR_CORRUPT, &err,
+			      "x: longer than");
+		assert_int_equal(b.len, 0);
+		CHECK_REFUSED(store_get_all(fx->store, "x", 0, &b, &err), ERR_CORRUPT, &err, "x: ");
+	}
+}
+
+/* ---- from many threads ---- */
+
+struct racer {
+	struct store *store;
+	unsigned number, won;
+};
+
+static void *
+race(void *arg)
+{
+	struct racer *r = arg;
+
+	for (unsigned i = 0; i < 100; i++) {
+		CLEANUP(freep) char *key = str_format("race/%u/%u", i % 10, i);
+		CLEANUP(freep) char *body = str_format("%u", r->number);
+		CLEANUP(buf_fini) struct buf b = BUF_INIT;
+		struct err err = ERR_INIT;
+		int created = store_create(r->store, key, slice_str(body), &err);
+
+		if (created != 0 && created != ERR_EXISTS)
+			return NULL;
+		if (store_get_all(r->store, key, 10, &b, &err) != 0 || b.len != 1)
+			return NULL; /* whoever won, the object is whole */
+		if (created == 0 && b.p[0] != (uint8_t)body[0])
+			return NULL;
+		r->won += created == 0;
+	}
+	return r;
+}
+
+static void
+test_store__exactly_one_of_many_creates(void **state)
+{
+	(void)state;
+	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
+		struct racer racers[4];
+		pthread_t threads[4];
+		unsigned won = 0;
+
+		for (unsigned i = 0; i < 4; i++) {
+			racers[i] = (struct racer){.store = fx->store, .number = i};
+			assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+		}
+		for (unsigned i = 0; i < 4; i++) {
+			void *ok = NULL;
+
+			assert_int_equal(pthread_join(threads[i], &ok), 0);
+			assert_non_null(ok);
+			won += racers[i].won;
+		}
+		assert_int_equal(won, 100);
+	}
+}
+
+/* ---- URLs ---- */
+
+static void
+test_store_open__urls(void **state)
+{
+	static const struct {
+		const char *url;
+		int code;
+		const char *text;
+	} refused[] = {
+		{"", ERR_INVALID, "not the URL"},
+		{"/srv/x", ERR_INVALID, "file:///srv/x"},
+		{"srv", ERR_INVALID, "not the URL"},
+		{"file:", ERR_INVALID, "not the URL"},
+		{"file:/srv", ERR_INVALID, "not the URL"},
+		{"file://", ERR_INVALID, "absolute path"},
+		{"file://host/srv", ERR_INVALID, "absolute path"},
+		{"file:///srv/%", ERR_INVALID, "%"},
+		{"file:///srv/%4", ERR_INVALID, "%"},
+		{"file:///srv/%zz", ERR_INVALID, "%"},
+		{"file:///srv/%00", ERR_INVALID, "%"},
+		{"s3://bucket", ERR_UNSUPPORTED, "s3:"},
+		{"https://x/y", ERR_UNSUPPORTED, "https:"},
+		{"sftp://x/y", ERR_UNSUPPORTED, "sftp:"},
+		{"gopher://x", ERR_INVALID, "not the URL"},
+		{"file:///nonexistent/store", ERR_NOENT, "/nonexistent/store"},
+		{"file:///dev/null", ERR_INVALID, "no folder"},
+	};
+	struct store *s = (struct store *)&refused;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		struct err err = ERR_INIT;
+
+		CHECK_REFUSED(store_open(refused[i].url, false, &s, &err), refused[i].code, &err,
+			      refused[i].text);
+		assert_null(s);
+	}
+}
+
+static void
+test_store_open__makes_a_private_folder(void **state)
+{
+	CLEANUP(folder_freep) struct folder *f = folder_new();
+	CLEANUP(freep) char *path = in(f, "a b/store");
+	CLEANUP(freep) char *url = str_format("file://%s/a%%20b/store", f->path);
+	CLEANUP(store_closep) struct store *s = NULL;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	CHECK_REFUSED(store_open(url, false, &s, &err), ERR_NOENT, &err, path);
+	CHECK_OK(store_open(url, true, &s, &err), &err);
+	assert_int_equal(mode_of(path), 0700);
+	assert_string_equal(store_local_path(s), path);
+	assert_non_null(strstr(store_url(s), "file:///"));
+}
+
+static void
+test_store__has_a_local_path_only_in_a_folder(void **state)
+{
+	CLEANUP(folder_freep) struct folder *f = folder_new();
+	CLEANUP(freep) char *path = in(f, "store");
+	struct store *memory = store_memory_new();
+	struct store *faulty = store_fault_new(open_folder(f));
+
+	(void)state;
+	assert_null(store_local_path(memory));
+	assert_string_equal(store_local_path(faulty), path);
+	store_close(memory);
+	store_close(faulty);
+	store_close(NULL);
+}
+
+/* ---- a folder's own ---- */
+
+static void
+run(const struct folder *f, const char *command)
+{
+	CLEANUP(freep) char *line = str_format("cd %s/store && %s", f->path, command);
+
+	assert_int_equal(system(line), 0);
+}
+
+static void
+test_store_file__leaves_nothing_but_objects(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	create(fx->store, "a/b/c", "x");
+	assert_int_equal(store_create(fx->store, "a/b/c", slice_str("y"), &err), ERR_EXISTS);
+	run(fx->folder, "test \"$(find . -type f)\" = ./a/b/c");
+	run(fx->folder, "test -z \"$(ls -A .tmp)\"");
+	check_list(fx->store, "", false, "a/b/c:1 ");
+	check_list(fx->store, "", true, "a/ ");
+	CHECK_REFUSED(store_create(fx->store, ".tmp/x", slice_str(""), &err), ERR_INVALID, &err,
+		      ".tmp");
+}
+
+static void
+test_store_file__reading_makes_nothing(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(store_get(fx->store, "a/b", 0, 1, &b, &err), ERR_NOENT);
+	assert_int_equal(store_remove(fx->store, "a/b", &err), ERR_NOENT);
+	check_list(fx->store, "", false, "");
+	run(fx->folder, "test -z \"$(ls -A .)\"");
+}
+
+static void
+test_store_file__access_is_the_root_folders(void **state)
+{
+	static const unsigned modes[][3] = {{0700, 0700, 0600},
+					    {0750, 0750, 0640},
+					    {0755, 0755, 0644}};
+	mode_t mask = umask(0077);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		CLEANUP(folder_freep) struct folder *f = folder_new();
+		CLEANUP(freep) char *root = in(f, "store");
+		CLEANUP(freep) char *folder = in(f, "store/a");
+		CLEANUP(freep) char *object = in(f, "store/a/b");
+		struct store *s;
+
+		store_close(open_folder(f));
+		assert_int_equal(chmod(root, modes[i][0]), 0);
+		s = open_folder(f);
+		create(s, "a/b", "x");
+		store_close(s);
+		assert_int_equal(mode_of(folder), modes[i][1]);
+		assert_int_equal(mode_of(object), modes[i][2]);
+	}
+	umask(mask);
+}
+
+/* Whoever can write below the root must not lead us out of it. */
+static void
+test_store_file__never_follows_a_link(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	CLEANUP(freep) char *outside = in(fx->folder, "outside/secret");
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+	uint64_t size;
+
+	(void)state;
+	create(fx->store, "good", "x");
+	run(fx->folder, "mkdir ../outside && echo secret > ../outside/secret");
+	run(fx->folder, "ln -s ../outside folder && ln -s ../outside/secret object");
+	CHECK_REFUSED(store_get(fx->store, "object", 0, 9, &b, &err), ERR_CORRUPT, &err,
+		      "object: ");
+	CHECK_REFUSED(store_size(fx->store, "object", &size, &err), ERR_CORRUPT, &err, "object: ");
+	CHECK_REFUSED(store_remove(fx->store, "object", &err), ERR_CORRUPT, &err, "object: ");
+	CHECK_REFUSED(store_get(fx->store, "folder/secret", 0, 9, &b, &err), ERR_NOENT, &err, "");
+	CHECK_REFUSED(store_create(fx->store, "folder/new", slice_str("x"), &err), ERR_IO, &err,
+		      "");
+	assert_int_equal(store_create(fx->store, "object", slice_str("x"), &err), ERR_EXISTS);
+	assert_int_equal(store_remove(fx->store, "folder/secret", &err), ERR_NOENT);
+	check_list(fx->store, "", false, "good:1 ");
+	check_list(fx->store, "folder/", false, "");
+	CLEANUP(freep) char *text = text_of(outside);
+	assert_string_equal(text, "secret\n");
+	run(fx->folder, "test \"$(ls ../outside)\" = secret");
+}
+
+static void
+test_store_file__a_link_in_place_of_the_temporary_folder(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	struct err err = ERR_INIT;
+
+	(void)state;
+	run(fx->folder, "mkdir ../outside && ln -s ../outside .tmp");
+	assert_int_equal(store_create(fx->store, "a", slice_str("x"), &err), ERR_IO);
+	check_list(fx->store, "", false, "");
+	run(fx->folder, "test -z \"$(ls ../outside)\"");
+}
+
+/* A fifo would block for ever who opens it. */
+static void
+test_store_file__what_is_no_file_is_no_object(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	CLEANUP(freep) char *path = in(fx->folder, "store/socket");
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	CLEANUP(closep) int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	memcpy(name.sun_path, path, strlen(path) + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+	run(fx->folder, "mkfifo fifo && mkdir folder");
+	CHECK_REFUSED(store_get(fx->store, "fifo", 0, 9, &b, &err), ERR_CORRUPT, &err, "fifo: ");
+	CHECK_REFUSED(store_get(fx->store, "socket", 0, 9, &b, &err), ERR_CORRUPT, &err, "socket");
+	CHECK_REFUSED(store_get(fx->store, "folder", 0, 9, &b, &err), ERR_NOENT, &err, "folder: ");
+	check_list(fx->store, "", false, "");
+	check_list(fx->store, "", true, "");
+}
+
+static void
+test_store_file__passes_over_names_that_are_no_keys(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+
+	(void)state;
+	create(fx->store, "a/b", "x");
+	run(fx->folder, "touch \"$(printf 'a/\\377')\" && mkdir \"$(printf '\\377')\"");
+	run(fx->folder, "d=. && for i in 1 2 3 4; do d=$d/$(printf '%0200d' $i); done && "
+			"mkdir -p $d && touch $d/x");
+	check_list(fx->store, "", false, "a/b:1 ");
+	check_list(fx->store, "a/", true, "a/b:1 ");
+}
+
+static void
+test_store_file__sweeps_old_temporary_files_only(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+
+	(void)state;
+	run(fx->folder, "mkdir .tmp && touch .tmp/new && touch -d '2 days ago' .tmp/old");
+	create(fx->store, "a", "x");
+	run(fx->folder, "test \"$(ls .tmp)\" = new");
+}
+
+static void
+test_store_file__a_full_disk_leaves_nothing(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	CLEANUP(freep) uint8_t *big = mem_alloc(300000);
+	struct rlimit old, small;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	create(fx->store, "before", "x");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){.rlim_cur = 100000, .rlim_max = old.rlim_max};
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	CHECK_REFUSED(store_create(fx->store, "big/object", slice_of(big, 300000), &err), ERR_IO,
+		      &err, "big/object: writing to");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	check_list(fx->store, "", false, "before:1 ");
+	run(fx->folder, "test -z \"$(ls -A .tmp)\" && ! test -e big");
+	CHECK_OK(store_create(fx->store, "big/object", slice_of(big, 300000), &err), &err);
+}
+
+/* A real file system of 1 MiB, where the machine lets us mount one. */
+static void
+test_store_file__no_space_is_said_as_such(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FOLDER);
+	CLEANUP(freep) uint8_t *big = mem_alloc(2 * MIB);
+	CLEANUP(freep)
+	char *mount =
+		str_format("mount -t tmpfs -o size=1m none %s/store 2>/dev/null", fx->folder->path);
+	CLEANUP(freep) char *umount = str_format("umount %s/store", fx->folder->path);
+	struct store *s;
+	struct err err = ERR_INIT;
+	int r;
+
+	(void)state;
+	if (system(mount) != 0)
+		skip(); /* not allowed to mount here */
+	s = open_folder(fx->folder);
+	r = store_create(s, "big", slice_of(big, 2 * MIB), &err);
+	check_list(s, "", false, "");
+	store_close(s);
+	assert_int_equal(system(umount), 0);
+	CHECK_REFUSED(r, ERR_NOSPACE, &err, "big: writing to");
+}
+
+/* ---- faults ---- */
+
+static int
+call_each(struct store *s, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+	uint64_t size;
+	int r = store_create(s, "a", slice_str("x"), err);
+
+	if (r == 0)
+		r = store_size(s, "a", &size, err);
+	if (r == 0)
+		r = store_get(s, "a", 0, 1, &b, err);
+	if (r == 0)
+		r = store_get_all(s, "a", 1, &b, err);
+	if (r == 0)
+		r = store_list(s, "", false, append_entry, &b, err);
+	if (r == 0)
+		r = store_remove(s, "a", err);
+	return r;
+}
+
+static void
+test_store_fault__the_nth_call_fails_and_does_nothing(void **state)
+{
+	(void)state;
+	for (unsigned nth = 1;; nth++) {
+		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FAULTY);
+		struct err err = ERR_INIT;
+		int r;
+
+		store_fault_arm(fx->store, nth, ERR_UNREACHABLE);
+		assert_false(store_fault_fired(fx->store));
+		r = call_each(fx->store, &err);
+		if (!store_fault_fired(fx->store)) {
+			CHECK_OK(r, &err);
+			assert_int_equal(nth, 7);
+			return;
+		}
+		CHECK_REFUSED(r, ERR_UNREACHABLE, &err, "injected fault");
+		check_list(fx->store, "", false, nth == 1 ? "" : "a:1 ");
+		CHECK_OK(nth == 1 ? 0 : store_remove(fx->store, "a", &err), &err);
+		CHECK_OK(call_each(fx->store, &err), &err); /* once only */
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_store__gives_ranges_of_what_was_created),
+		cmocka_unit_test(test_store__never_replaces),
+		cmocka_unit_test(test_store__what_is_not_there),
+		cmocka_unit_test(test_store__removes),
+		cmocka_unit_test(test_store__lists_in_the_order_of_keys),
+		cmocka_unit_test(test_store__a_listing_ends_when_told),
+		cmocka_unit_test(test_store__may_be_used_by_its_own_listing),
+		cmocka_unit_test(test_store__refuses_what_is_no_key),
+		cmocka_unit_test(test_store__bounds_what_is_read_at_once),
+		cmocka_unit_test(test_store__exactly_one_of_many_creates),
+		cmocka_unit_test(test_store_open__urls),
+		cmocka_unit_test(test_store_open__makes_a_private_folder),
+		cmocka_unit_test(test_store__has_a_local_path_only_in_a_folder),
+		cmocka_unit_test(test_store_file__leaves_nothing_but_objects),
+		cmocka_unit_test(test_store_file__reading_makes_nothing),
+		cmocka_unit_test(test_store_file__access_is_the_root_folders),
+		cmocka_unit_test(test_store_file__never_follows_a_link),
+		cmocka_unit_test(test_store_file__a_link_in_place_of_the_temporary_folder),
+		cmocka_unit_test(test_store_file__what_is_no_file_is_no_object),
+		cmocka_unit_test(test_store_file__passes_over_names_that_are_no_keys),
+		cmocka_unit_test(test_store_file__sweeps_old_temporary_files_only),
+		cmocka_unit_test(test_store_file__a_full_disk_leaves_nothing),
+		cmocka_unit_test(test_store_file__no_space_is_said_as_such),
+		cmocka_unit_test(test_store_fault__the_nth_call_fails_and_does_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
