@@ -65,9 +65,10 @@ struct config {
 
 /**
  * config_load - read the configuration.
- * @path: a file that must exist, or NULL for the usual places, which need not: /etc/tillfs/tillfs.conf,
- *        then $XDG_CONFIG_HOME or ~/.config, tillfs/tillfs.conf.  A setting in the user's file
- *        replaces the system's; its excludes and its classes each replace the whole list
+ * @path: a file that must exist, or NULL for the usual places, which need not:
+ *        /etc/tillfs/tillfs.conf, then tillfs/tillfs.conf in $XDG_CONFIG_HOME or ~/.config.  A
+ *        setting in the user's file replaces the system's; its excludes and its classes each
+ *        replace the whole list
  *
  * Sections: [tillfs] repository, identity, writer, state, time-zone, cutoff = HH:MM, exclude
  * (several); [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming

@@ -29,7 +29,7 @@ struct view_options {
 /* @repo: borrowed; must outlive the view. */
 MUST_CHECK int view_new(struct repo *repo, const struct view_options *options, struct view **ret,
 			struct err *err);
-void view_free(struct view *v);
+void view_free(struct view *v); /* with what is open and referred to; no call may be running */
 DEFINE_FREEP(struct view *, view_free)
 
 struct view_node *view_root(struct view *v); /* borrowed */

@@ -167,9 +167,8 @@ date_parse(struct slice text, struct date *ret)
 static struct time_text
 format_instant(int64_t utc_sec, char separator)
 {
-	int64_t days = floor_div(utc_sec, DAY_SEC);
-	unsigned second = (unsigned)(utc_sec - days * DAY_SEC);
-	struct civil c = civil_of_days(days);
+	unsigned second = (unsigned)((utc_sec % DAY_SEC + DAY_SEC) % DAY_SEC);
+	struct civil c = civil_of_days(floor_div(utc_sec, DAY_SEC));
 	struct time_text text;
 
 	(void)snprintf(text.s, sizeof(text.s), "%04" PRId64 "-%02u-%02uT%02u%c%02u%c%02uZ", c.year,

@@ -1,171 +1,12 @@
 /*
  * read.c - the cursor: typed reads of single items, each checked as if an enemy had written it.
  *
- * libcbor's stateless decoder reads one item's head (and a string's bytes) and calls back with its
- * type; next_item() turns that into a value, and adds what the decoder is lax about: the shortest
- * form, and no tags, floats, null or indefinite lengths.
- *
  * Layer 1.  Format: RFC 8949 section 4.2.1.
  */
-#include <cbor/streaming.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "tillfs/cbor.h"
-
-enum item_type {
-	ITEM_REFUSED, /* a tag, float, null, undefined, indefinite length or stray break */
-	ITEM_UINT,
-	ITEM_NEGINT, /* the number is -1 - value */
-	ITEM_BYTES,
-	ITEM_TEXT,
-	ITEM_ARRAY,
-	ITEM_MAP,
-	ITEM_BOOL,
-};
-
-struct item {
-	enum item_type type;
-	uint64_t value; /* the number, length, count or truth */
-	const uint8_t *bytes;
-};
-
-/* ---- callbacks: each records one item */
-
-static void
-on_uint8(void *arg, uint8_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_UINT, v, NULL};
-}
-
-static void
-on_uint16(void *arg, uint16_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_UINT, v, NULL};
-}
-
-static void
-on_uint32(void *arg, uint32_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_UINT, v, NULL};
-}
-
-static void
-on_uint64(void *arg, uint64_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_UINT, v, NULL};
-}
-
-static void
-on_negint8(void *arg, uint8_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_NEGINT, v, NULL};
-}
-
-static void
-on_negint16(void *arg, uint16_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_NEGINT, v, NULL};
-}
-
-static void
-on_negint32(void *arg, uint32_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_NEGINT, v, NULL};
-}
-
-static void
-on_negint64(void *arg, uint64_t v)
-{
-	*(struct item *)arg = (struct item){ITEM_NEGINT, v, NULL};
-}
-
-static void
-on_bytes(void *arg, cbor_data p, size_t len)
-{
-	*(struct item *)arg = (struct item){ITEM_BYTES, len, p};
-}
-
-static void
-on_text(void *arg, cbor_data p, size_t len)
-{
-	*(struct item *)arg = (struct item){ITEM_TEXT, len, p};
-}
-
-static void
-on_array(void *arg, size_t n)
-{
-	*(struct item *)arg = (struct item){ITEM_ARRAY, n, NULL};
-}
-
-static void
-on_map(void *arg, size_t n)
-{
-	*(struct item *)arg = (struct item){ITEM_MAP, n, NULL};
-}
-
-static void
-on_bool(void *arg, bool v)
-{
-	*(struct item *)arg = (struct item){ITEM_BOOL, v, NULL};
-}
-
-/* What is refused leaves the item as it was: ITEM_REFUSED. */
-static void
-on_refused(void *arg)
-{
-	(void)arg;
-}
-
-static void
-on_refused_tag(void *arg, uint64_t v)
-{
-	(void)arg;
-	(void)v;
-}
-
-static void
-on_refused_float(void *arg, float v)
-{
-	(void)arg;
-	(void)v;
-}
-
-static void
-on_refused_double(void *arg, double v)
-{
-	(void)arg;
-	(void)v;
-}
-
-static const struct cbor_callbacks callbacks = {
-	.uint8 = on_uint8,
-	.uint16 = on_uint16,
-	.uint32 = on_uint32,
-	.uint64 = on_uint64,
-	.negint8 = on_negint8,
-	.negint16 = on_negint16,
-	.negint32 = on_negint32,
-	.negint64 = on_negint64,
-	.byte_string = on_bytes,
-	.byte_string_start = on_refused,
-	.string = on_text,
-	.string_start = on_refused,
-	.array_start = on_array,
-	.indef_array_start = on_refused,
-	.map_start = on_map,
-	.indef_map_start = on_refused,
-	.boolean = on_bool,
-	.tag = on_refused_tag,
-	.float2 = on_refused_float,
-	.float4 = on_refused_float,
-	.float8 = on_refused_double,
-	.undefined = on_refused,
-	.null = on_refused,
-	.indef_break = on_refused,
-};
-
-/* ---- the cursor */
+#include "cbor/item.h"
 
 struct cbor_rd
 cbor_rd_init(struct slice bytes, const char *what, struct err *err)
@@ -206,39 +47,11 @@ cbor_rd_done(struct cbor_rd *rd)
 	return rd->r;
 }
 
-/* How long the shortest head for this value is. */
-static size_t
-shortest_head(uint64_t value)
-{
-	if (value < 24)
-		return 1;
-	if (value <= UINT8_MAX)
-		return 2;
-	if (value <= UINT16_MAX)
-		return 3;
-	return value <= UINT32_MAX ? 5 : 9;
-}
-
-static size_t
-shortest_item(const struct item *item)
-{
-	switch (item->type) {
-	case ITEM_BYTES:
-	case ITEM_TEXT:
-		return shortest_head(item->value) + item->value;
-	case ITEM_BOOL:
-		return 1;
-	default:
-		return shortest_head(item->value);
-	}
-}
-
 /* Decodes one item, moves behind its head (a string: behind it).  False after an error. */
 static bool
 next_item(struct cbor_rd *rd, struct item *ret)
 {
-	struct cbor_decoder_result got;
-	size_t left = (size_t)(rd->end - rd->p);
+	size_t left = (size_t)(rd->end - rd->p), len;
 
 	*ret = (struct item){0};
 	if (rd->r != 0)
@@ -248,21 +61,21 @@ next_item(struct cbor_rd *rd, struct item *ret)
 		return false;
 	}
 
-	got = cbor_stream_decode(rd->p, left, &callbacks, ret);
-	if (got.status == CBOR_DECODER_NEDATA) {
+	switch (item_decode(slice_of(rd->p, left), ret, &len)) {
+	case ITEM_OK:
+		rd->p += len;
+		return true;
+	case ITEM_CUT_OFF:
 		cbor_fail(rd, "an item reaches past its end");
 		return false;
-	}
-	if (got.status != CBOR_DECODER_FINISHED || ret->type == ITEM_REFUSED) {
+	case ITEM_NOT_ALLOWED:
 		cbor_fail(rd, "byte 0x%02x begins no kind of item that is allowed", rd->p[0]);
 		return false;
-	}
-	if (got.read != shortest_item(ret)) {
+	case ITEM_NOT_SHORTEST:
 		cbor_fail(rd, "a number or length is not in its shortest form");
 		return false;
 	}
-	rd->p += got.read;
-	return true;
+	return false;
 }
 
 /*

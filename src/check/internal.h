@@ -25,6 +25,7 @@
 /* Something in a pack; a pack itself with zeros. */
 struct place_key {
 	struct hash pack;
+	uint64_t section; /* its ordinal: offsets are counted from its area's start */
 	uint64_t seg_off;
 	uint64_t off;
 };

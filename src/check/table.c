@@ -18,7 +18,8 @@ table_fini(struct table *t)
 static bool
 key_equal(const struct place_key *a, const struct place_key *b)
 {
-	return a->seg_off == b->seg_off && a->off == b->off && hash_equal(&a->pack, &b->pack);
+	return a->section == b->section && a->seg_off == b->seg_off && a->off == b->off &&
+	       hash_equal(&a->pack, &b->pack);
 }
 
 /* The slot of a key, or the free one where it would go. */
@@ -30,7 +31,8 @@ slot_of(const struct table *t, const struct place_key *key)
 
 	/* Pack ids are hashes already. */
 	memcpy(&start, key->pack.b, sizeof start);
-	start = (start ^ key->seg_off ^ key->off << 32) * UINT64_C(0x9e3779b97f4a7c15);
+	start = (start ^ key->seg_off ^ key->off << 32 ^ key->section << 56) *
+		UINT64_C(0x9e3779b97f4a7c15);
 	for (i = (start >> 32) & (t->n_slots - 1);; i = (i + 1) & (t->n_slots - 1))
 		if (t->slots[i].value == 0 || key_equal(&t->slots[i].key, key))
 			return &t->slots[i];

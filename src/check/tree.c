@@ -64,8 +64,13 @@ place_of(const struct walk *w, const struct tree_item *item, const struct node_r
 {
 	const struct pack_table *packs =
 		item->node != NULL ? &item->node->packs : &w->class->root_packs;
+	const struct pack_id *id = &packs->ids[ref->seg.pack];
+	const struct pack_place *place = snapshot_class_pack(w->class, id);
 
-	*ret = (struct place_key){packs->ids[ref->seg.pack].h, ref->seg.off, ref->off};
+	*ret = (struct place_key){.pack = id->h,
+				  .section = place != NULL ? place->ordinal : UINT64_MAX,
+				  .seg_off = ref->seg.off,
+				  .off = ref->off};
 }
 
 /* ---- what was visited before ---------------------------------------------------------------- */

@@ -58,29 +58,35 @@ mount_thread_buffer(size_t len)
 
 /* ---- handlers -------------------------------------------------------------------------- */
 
+/* Return: whether all of a file was read into @ret. */
+static bool
+read_whole(struct mount_fs *fs, struct view_file *f, uint64_t size, struct fuse_bufvec *ret)
+{
+	size_t len = 0;
+
+	ret->buf[0].mem = mount_thread_buffer(size);
+	/* An error is told to who reads. */
+	return view_read(fs->view, f, 0, ret->buf[0].mem, size, &len, NULL) == 0 && len == size;
+}
+
 /*
  * Puts a small file into the page cache when it is first opened, which saves its reader a request.
  *
- * Storing waits for pages that are being read, so it must never be done where a reading request may
- * be under way: another thread would have to answer that, and all may be here.  Before the reply to
- * a node's first open there can be none.
+ * Storing waits for pages that are being read, so for another thread that answers.  There can be
+ * such a request when two open the file at once; that only one thread stores at a time leaves all
+ * the others to answer it.
  */
 static void
 store_small(struct mount_fs *fs, fuse_ino_t ino, struct view_file *f)
 {
 	uint64_t size = view_file_size(f);
-	size_t len = 0;
 	struct fuse_bufvec v = FUSE_BUFVEC_INIT(size);
-	char *p;
 
-	if (size == 0 || size > STORE_MAX)
+	if (size == 0 || size > STORE_MAX || !read_whole(fs, f, size, &v) ||
+	    atomic_exchange(&fs->storing, true))
 		return;
-	p = mount_thread_buffer(size);
-	/* An error is told to who reads. */
-	if (view_read(fs->view, f, 0, p, size, &len, NULL) < 0 || len != size)
-		return;
-	v.buf[0].mem = p;
 	(void)fuse_lowlevel_notify_store(fs->fuse, ino, 0, &v, 0);
+	atomic_store(&fs->storing, false);
 }
 
 static int

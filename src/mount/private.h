@@ -23,7 +23,8 @@
 struct mount_fs {
 	struct view *view;
 	struct fuse_session *fuse;
-	bool acl; /* the kernel enforces ACLs */
+	bool acl;            /* the kernel enforces ACLs */
+	atomic_bool storing; /* a thread is putting a file into the page cache */
 };
 
 static inline struct mount_fs *

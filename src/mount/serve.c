@@ -178,7 +178,7 @@ tell_kernel(void *arg, struct view_node *dir, struct slice name)
 	struct session *s = arg;
 	fuse_ino_t ino = mount_ino_of(&s->fs, dir);
 
-	/* What the kernel doesn't hold it says ENOENT to, which is as good. */
+	/* What the kernel doesn't hold it says ENOENT to, which is as good.  A NUL ends names. */
 	(void)fuse_lowlevel_notify_inval_entry(s->fs.fuse, ino, (const char *)name.p, name.len);
 	(void)fuse_lowlevel_notify_inval_inode(s->fs.fuse, ino, 0, 0);
 }
@@ -246,10 +246,10 @@ mount_and_serve(struct session *s, struct mount_daemon *d, struct err *err)
 	int r;
 
 	if (fuse_session_mount(s->fs.fuse, s->dir) != 0)
-		return err_set(
-			err, ERR_DENIED,
-			"mounting on %s failed%s%s; is there a /dev/fuse, and may you use it?",
-			s->dir, complaint[0] != '\0' ? ": " : "", complaint);
+		return err_set(err, ERR_DENIED, "mounting on %s failed: %s", s->dir,
+			       complaint[0] != '\0'
+				       ? complaint
+				       : "fusermount3 said why, or there is no /dev/fuse");
 	forbid_dumps();
 	r = serve(s, d, err);
 	fuse_session_unmount(s->fs.fuse);

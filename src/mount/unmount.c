@@ -89,7 +89,7 @@ mount_is_tillfs(const char *path)
 static int
 run_fusermount(const char *path, bool lazy, struct buf *said, struct err *err)
 {
-	char *argv[] = {"fusermount3", "-u", lazy ? "-z" : "-q", "--", (char *)path, NULL};
+	char *argv[] = {"fusermount3", lazy ? "-uz" : "-u", "--", (char *)path, NULL};
 	CLEANUP(closep) int out = -1;
 	CLEANUP(closep) int in = -1;
 	posix_spawn_file_actions_t actions;

@@ -22,6 +22,7 @@ tree_file_open(const struct tree_item *file, struct tree_file **ret, struct err 
 	tree_item_copy(file, &f->item);
 	f->size = e->size;
 	pthread_mutex_init(&f->lock, NULL);
+	folder_note(f);
 	*ret = f;
 	return 0;
 }

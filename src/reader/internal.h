@@ -11,10 +11,12 @@
  *	file.c       content: which segment holds which bytes
  *	extents.c    content as a map: holes, data, places
  *	readahead.c  who reads forward finds segments opened ahead
+ *	folder.c     who opens file after file does too
+ *	pool.c       the threads that open ahead
  *
  * Two caches, of segments and of nodes, divide the reader's memory, so that reading a large file
- * doesn't throw out the directories.  Locks, in order: a cache's or the pool's, then the sections'.
- * None is held over transfer.
+ * doesn't throw out the directories.  Locks, in order: the walks', the pool's or a cache's, the
+ *sections'. None is held over transfer.
  */
 #ifndef READER_INTERNAL_H
 #define READER_INTERNAL_H
@@ -247,21 +249,49 @@ MUST_CHECK int file_span(struct tree_file *f, uint64_t off, enum leaf_pin which,
 			 struct err *err);
 void span_fini(struct tree_file *f, struct span *s);
 
+/* ---- folders --- */
+
+/* Somebody opening files of a directory leaf one after the other. */
+struct folder_walk {
+	const struct dir_node *node; /* compared, never followed */
+	uint32_t next;               /* the entry expected */
+	uint32_t looked;             /* entries before this one were looked at */
+	uint64_t ahead;              /* bytes of files in [next, looked) */
+	unsigned streak;
+	uint64_t moved;
+};
+
+struct folder_walks {
+	pthread_mutex_t lock; /* protects everything below */
+	struct folder_walk walks[8];
+	uint64_t clock;
+};
+/* A file was opened: opens ahead what the next ones in its folder need. */
+void folder_note(struct tree_file *f);
+
 /* ---- reading ahead --------------------------------------------------------------------- */
 
 #define POOL_THREADS 2u
+#define POOL_KEYS    32u
 
 struct pool {
 	pthread_mutex_t lock; /* protects everything below, and each file's readahead */
 	pthread_cond_t work, idle;
 	TAILQ_HEAD(, tree_file) ready;
+	struct cached_key keys[POOL_KEYS]; /* segments asked for, with references to sections */
+	size_t keys_head, keys_len;
 	pthread_t threads[POOL_THREADS];
 	unsigned n_threads, n_waiting;
 	uint64_t cost; /* of all files */
 	bool stopping;
 };
 void pool_init(struct pool *p);
-void pool_fini(struct pool *p);
+void pool_fini(struct reader *r);
+/* Opens a segment in the background; dropped when there is too much to do. */
+void pool_push(struct reader *r, const struct cached_key *key);
+void pool_start_locked(struct reader *r);
+/* Opens one segment of a file ahead.  Called and left with the pool's lock held. */
+void readahead_step_locked(struct tree_file *f);
 /* Somebody reads [off, off + len).  Return: whether he reads forward. */
 bool readahead_note(struct tree_file *f, uint64_t off, uint64_t len);
 void readahead_end(struct tree_file *f); /* waits for threads at work on it */
@@ -274,6 +304,7 @@ struct reader {
 	struct sections sections;
 	struct cache segments, nodes;
 	struct pool pool;
+	struct folder_walks walks;
 	pthread_mutex_t bench_lock;
 	SLIST_HEAD(, bench) benches; /* idle ones; protected by bench_lock */
 };

@@ -12,8 +12,6 @@
  *
  * Layer 3.
  */
-#include <signal.h>
-
 #include "reader/internal.h"
 
 #define NEAR_BEHIND  (UINT64_C(2) * MIB) /* the kernel has 12 requests of 128 KiB in flight */
@@ -21,29 +19,6 @@
 #define FORWARD_MIN  (UINT64_C(128) * KIB)
 #define WINDOW_FIRST (UINT64_C(256) * KIB)
 #define WINDOW_MAX   (UINT64_C(8) * MIB)
-
-void
-pool_init(struct pool *p)
-{
-	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->work, NULL);
-	pthread_cond_init(&p->idle, NULL);
-	TAILQ_INIT(&p->ready);
-}
-
-void
-pool_fini(struct pool *p)
-{
-	pthread_mutex_lock(&p->lock);
-	p->stopping = true;
-	pthread_cond_broadcast(&p->work);
-	pthread_mutex_unlock(&p->lock);
-	for (unsigned i = 0; i < p->n_threads; i++)
-		pthread_join(p->threads[i], NULL);
-	pthread_cond_destroy(&p->idle);
-	pthread_cond_destroy(&p->work);
-	pthread_mutex_destroy(&p->lock);
-}
 
 /* ---- the ring: what lies opened before the reader ---- */
 
@@ -80,7 +55,7 @@ may_open_locked(const struct reader *r, const struct readahead *a)
 	       (a->ring_len == 0 || (a->cost < limit && r->pool.cost < limit + limit / 2));
 }
 
-/* ---- the threads ---- */
+/* ---- looking for what is next ---- */
 
 /* A segment to open, and where the file is after the last byte that it gives. */
 struct piece {
@@ -132,7 +107,7 @@ find_piece(struct tree_file *f, const struct span *s, uint64_t from, struct piec
 	return 0;
 }
 
-/* Asks transfer for a leaf's segments, neighbours in one range. */
+/* Asks transfer for those of a leaf's segments that aren't opened yet, neighbours in one range. */
 static int
 ask_for(struct tree_file *f, const struct span *s, struct err *err)
 {
@@ -148,6 +123,8 @@ ask_for(struct tree_file *f, const struct span *s, struct err *err)
 
 		if (r < 0)
 			return r;
+		if (cache_has(&f->tree->reader->segments, &key))
+			continue;
 		off = section_area_off(key.section, PACK_DATA) + key.off;
 		if (key.section != section || off != to) {
 			if (section != NULL)
@@ -199,10 +176,10 @@ queue_locked(struct pool *p, struct tree_file *f)
 	pthread_cond_signal(&p->work);
 }
 
-/* Opens one segment of a file ahead.  Called and left with the pool's lock held. */
-static void
-open_ahead_locked(struct reader *r, struct tree_file *f)
+void
+readahead_step_locked(struct tree_file *f)
 {
+	struct reader *r = f->tree->reader;
 	struct readahead *a = &f->ahead;
 	uint64_t next = a->next, asked = max_u64(a->asked, next);
 	uint64_t ask_end = min_u64(f->size, a->end + a->window);
@@ -211,6 +188,8 @@ open_ahead_locked(struct reader *r, struct tree_file *f)
 	struct piece piece;
 	int code;
 
+	if (!may_open_locked(r, a))
+		return;
 	/* Meanwhile nobody queues the file, so that only this thread moves a->next. */
 	a->looking = true;
 	pthread_mutex_unlock(&r->pool.lock);
@@ -236,51 +215,6 @@ open_ahead_locked(struct reader *r, struct tree_file *f)
 	if (cache_get(&r->segments, &piece.key, &segment, NULL) == 0)
 		cache_put(&r->segments, segment, false);
 	pthread_mutex_lock(&r->pool.lock);
-}
-
-static void *
-pool_thread(void *arg)
-{
-	struct reader *r = arg;
-	struct pool *p = &r->pool;
-	struct tree_file *f;
-
-	pthread_mutex_lock(&p->lock);
-	while (!p->stopping) {
-		f = TAILQ_FIRST(&p->ready);
-		if (f == NULL) {
-			p->n_waiting++;
-			pthread_cond_wait(&p->work, &p->lock);
-			p->n_waiting--;
-			continue;
-		}
-		TAILQ_REMOVE(&p->ready, f, ready);
-		f->ahead.queued = false;
-		f->ahead.active++;
-		if (may_open_locked(r, &f->ahead))
-			open_ahead_locked(r, f);
-		if (--f->ahead.active == 0)
-			pthread_cond_broadcast(&p->idle);
-	}
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
-}
-
-/* Started when first needed; signals are for the program's own threads. */
-static void
-start_threads_locked(struct reader *r)
-{
-	struct pool *p = &r->pool;
-	sigset_t all, before;
-
-	if (p->n_waiting > 0 || p->n_threads == POOL_THREADS || p->stopping)
-		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (p->n_threads < POOL_THREADS &&
-	       pthread_create(&p->threads[p->n_threads], NULL, pool_thread, r) == 0)
-		p->n_threads++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* ---- the reader's side ---- */
@@ -333,7 +267,7 @@ readahead_note(struct tree_file *f, uint64_t off, uint64_t len)
 		widen_locked(f);
 		queue_locked(p, f);
 		if (a->queued)
-			start_threads_locked(f->tree->reader);
+			pool_start_locked(f->tree->reader);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return forward;

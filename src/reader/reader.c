@@ -17,6 +17,7 @@ reader_new(struct repo *repo, struct transfer *transfer, uint64_t memory)
 	cache_init(&r->nodes, r, memory / NODES_SHARE);
 	cache_init(&r->segments, r, memory - memory / NODES_SHARE);
 	pool_init(&r->pool);
+	pthread_mutex_init(&r->walks.lock, NULL);
 	pthread_mutex_init(&r->bench_lock, NULL);
 	SLIST_INIT(&r->benches);
 	return r;
@@ -29,7 +30,7 @@ reader_free(struct reader *r)
 
 	if (r == NULL)
 		return;
-	pool_fini(&r->pool);
+	pool_fini(r);
 	cache_fini(&r->nodes);
 	cache_fini(&r->segments);
 	sections_fini(&r->sections);
@@ -40,6 +41,7 @@ reader_free(struct reader *r)
 		free(b);
 	}
 	pthread_mutex_destroy(&r->bench_lock);
+	pthread_mutex_destroy(&r->walks.lock);
 	free(r);
 }
 

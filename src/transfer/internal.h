@@ -84,6 +84,7 @@ struct run {
 	bool in_memory;    /* counted and in the list */
 	struct buf bytes;  /* the answer */
 	size_t skip;       /* bytes of the pack's header before the first block */
+	uint64_t served;   /* bytes that reads took; protected by the lock */
 	uint64_t bad;      /* bit i: block first + i doesn't match its hash, or isn't all there */
 	uint64_t retry_ms; /* when bad blocks may be asked for again */
 	struct failure *failure; /* RUN_FAILED */
@@ -158,8 +159,8 @@ struct run *run_new_locked(struct transfer *t, struct remote *m, uint32_t first,
 /* The fetch ended: @failure (taken) or NULL.  Wakes who waits, makes room. */
 void run_finish(struct transfer *t, struct run *run, struct failure *failure);
 void run_put_locked(struct transfer *t, struct run *run);
-/* A read used the run: up in the order, or down if it was read to its end. */
-void run_used_locked(struct transfer *t, struct run *run, bool to_its_end);
+/* A read took bytes of the run: it goes up in the order, or down once all of it was taken. */
+void run_used_locked(struct transfer *t, struct run *run, uint64_t bytes);
 /* Waits for a run that another thread fetches.  Return: 0, or why it has no bytes. */
 MUST_CHECK int run_wait(struct transfer *t, struct run *run, uint64_t deadline, struct err *err);
 /* A block's bytes.  Return: 0, or ERR_CORRUPT for one that is bad. */

@@ -140,13 +140,14 @@ run_finish(struct transfer *t, struct run *run, struct failure *failure)
 }
 
 void
-run_used_locked(struct transfer *t, struct run *run, bool to_its_end)
+run_used_locked(struct transfer *t, struct run *run, uint64_t bytes)
 {
+	run->served += bytes;
 	if (!run->in_memory)
 		return;
 	TAILQ_REMOVE(&t->list, run, list);
 	/* Who reads forward is done with it, and what was fetched ahead must not give way to it. */
-	if (to_its_end)
+	if (run->served >= (uint64_t)run->n * PACK_BLOCK_LEN)
 		TAILQ_INSERT_HEAD(&t->list, run, list);
 	else
 		TAILQ_INSERT_TAIL(&t->list, run, list);

@@ -134,6 +134,7 @@ transfer_read(struct transfer *t, const struct pack_source *source, uint64_t off
 	      struct buf *ret, struct err *err)
 {
 	struct plan plan = {.n = 0};
+	uint64_t at = off;
 	struct remote *m;
 	int r;
 
@@ -158,11 +159,11 @@ transfer_read(struct transfer *t, const struct pack_source *source, uint64_t off
 
 	pthread_mutex_lock(&t->lock);
 	for (size_t i = 0; i < plan.n; i++) {
-		struct run *run = plan.steps[i].run;
-		uint64_t run_end = (uint64_t)(run->first + run->n) * PACK_BLOCK_LEN;
+		uint64_t end = min_u64((uint64_t)plan.steps[i].end * PACK_BLOCK_LEN, off + len);
 
-		run_used_locked(t, run, off + len >= run_end);
-		run_put_locked(t, run);
+		run_used_locked(t, plan.steps[i].run, end - at);
+		run_put_locked(t, plan.steps[i].run);
+		at = end;
 	}
 	remote_put_locked(t, m);
 	pthread_mutex_unlock(&t->lock);

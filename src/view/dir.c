@@ -12,8 +12,9 @@
 #define NODE_COST 100u
 
 struct view_dir {
-	struct view_node *node; /* a reference */
-	struct buf path;        /* below the snapshot's root, with a slash behind; inside only */
+	LIST_ENTRY(view_dir) in_open; /* protected by the view's lock */
+	struct view_node *node;       /* a reference */
+	struct buf path; /* below the snapshot's root, with a slash behind; inside only */
 	struct view_listing *listing; /* inside only */
 	struct calendar *calendar;    /* own directories only: a reference */
 };
@@ -27,6 +28,9 @@ view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret, struc
 	*ret = NULL;
 	d->node = dir;
 	view_ref(dir, 1);
+	pthread_mutex_lock(&v->lock);
+	LIST_INSERT_HEAD(&v->dirs, d, in_open);
+	pthread_mutex_unlock(&v->lock);
 	if (view_node_is_inside(dir)) {
 		r = view_listing_open(v, dir, &d->listing, err);
 		view_node_path_below(dir, VIEW_SNAPSHOT, &d->path);
@@ -48,11 +52,21 @@ view_closedir(struct view *v, struct view_dir *d)
 {
 	if (d == NULL)
 		return;
+	pthread_mutex_lock(&v->lock);
+	LIST_REMOVE(d, in_open);
+	pthread_mutex_unlock(&v->lock);
 	view_listing_close(v, d->listing);
 	calendar_put(d->calendar);
 	buf_fini(&d->path);
 	view_unref(v, d->node, 1);
 	free(d);
+}
+
+void
+view_close_dirs(struct view *v)
+{
+	while (!LIST_EMPTY(&v->dirs))
+		view_closedir(v, LIST_FIRST(&v->dirs));
 }
 
 /* The inode number of a directory node, without reading anything. */
@@ -119,7 +133,7 @@ read_own(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent 
 static bool
 may_pin(struct view *v)
 {
-	return atomic_load(&v->nodes.n) < v->options.memory / 8 / NODE_COST;
+	return atomic_load(&v->nodes.n) < v->options.memory / 4 / NODE_COST;
 }
 
 static int

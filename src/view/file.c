@@ -4,6 +4,7 @@
 #include "private.h"
 
 struct view_file {
+	LIST_ENTRY(view_file) in_open; /* protected by the view's lock */
 	struct view_entry *entry; /* a reference: keeps the snapshot open; NULL for own texts */
 	struct tree_file *file;   /* inside a snapshot */
 	struct buf text;          /* own */
@@ -28,6 +29,9 @@ view_open(struct view *v, struct view_node *n, struct view_file **ret, struct er
 	int r = 0;
 
 	*ret = NULL;
+	pthread_mutex_lock(&v->lock);
+	LIST_INSERT_HEAD(&v->files, f, in_open);
+	pthread_mutex_unlock(&v->lock);
 	if (view_node_is_inside(n))
 		r = open_inside(v, n, f, err);
 	else if (n->kind == VIEW_STATUS)
@@ -49,10 +53,20 @@ view_close(struct view *v, struct view_file *f)
 {
 	if (f == NULL)
 		return;
+	pthread_mutex_lock(&v->lock);
+	LIST_REMOVE(f, in_open);
+	pthread_mutex_unlock(&v->lock);
 	tree_file_close(f->file);
 	view_entry_put(v, f->entry);
 	buf_fini(&f->text);
 	free(f);
+}
+
+void
+view_close_files(struct view *v)
+{
+	while (!LIST_EMPTY(&v->files))
+		view_close(v, LIST_FIRST(&v->files));
 }
 
 bool

@@ -42,10 +42,8 @@ enum view_kind {
 struct view_node {
 	struct view_node *next;   /* in its bucket; protected by the table's lock */
 	struct view_node *parent; /* a reference; NULL for the root */
-	struct view_snap
-		*snap; /* a reference; what a link points to or an entry is in, else NULL */
-	_Atomic(uint64_t) refs; /* becomes 0 only under the table's lock */
-	uint64_t trees;         /* VIEW_INSIDE: bit i is set when it stands in class i */
+	struct view_snap *snap;   /* a reference: where a link points, what it is in; or NULL */
+	_Atomic(uint64_t) refs;   /* becomes 0 only under the table's lock */
 	uint32_t hash;
 	uint8_t kind;       /* enum view_kind */
 	bool detached;      /* another node took its name; protected by the table's lock */
@@ -64,8 +62,8 @@ struct view_nodes {
 };
 
 void view_nodes_init(struct view_nodes *t);
-void view_nodes_fini(struct view *v,
-		     struct view_nodes *t); /* frees every node, referred to or not */
+/* Frees every node, referred to or not. */
+void view_nodes_fini(struct view *v, struct view_nodes *t);
 
 static inline struct slice
 view_node_name(const struct view_node *n)
@@ -247,14 +245,21 @@ struct view {
 	struct view_cache cache;
 
 	pthread_mutex_t lock;
-	struct calendar *calendar; /* protected by lock */
-	int64_t refreshed;         /* protected by lock: when the last refresh succeeded */
-	char *refresh_error;       /* protected by lock: why the last one failed, or NULL */
-	int64_t refresh_failed;    /* protected by lock */
+	LIST_HEAD(, view_file) files; /* protected by lock: the open ones */
+	LIST_HEAD(, view_dir) dirs;   /* protected by lock: the open ones */
+	struct calendar *calendar;    /* protected by lock */
+	int64_t refreshed;            /* protected by lock: when the last refresh succeeded */
+	char *refresh_error;          /* protected by lock: why the last one failed, or NULL */
+	int64_t refresh_failed;       /* protected by lock */
 };
 
 struct calendar *view_calendar(struct view *v); /* a reference: calendar_put */
 
 void view_status_text(struct view *v, struct buf *ret);
+
+/* Close what nobody closed: a mount that is told to end doesn't wait for those who have files open.
+ */
+void view_close_files(struct view *v);
+void view_close_dirs(struct view *v);
 
 #endif /* TILLFS_VIEW_PRIVATE_H */

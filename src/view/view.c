@@ -44,6 +44,8 @@ view_free(struct view *v)
 {
 	if (v == NULL)
 		return;
+	view_close_files(v);
+	view_close_dirs(v);
 	view_cache_fini(v, &v->cache);
 	view_nodes_fini(v, &v->nodes);
 	view_snaps_fini(&v->snaps);

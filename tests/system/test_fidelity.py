@@ -14,7 +14,7 @@ import oddtree
 pytestmark = pytest.mark.root
 
 DATE = "2025-06-30"
-WIDE = 100_000 if harness.FULL else 20_000
+WIDE = 100_000 if harness.FULL else 8_000
 
 
 class OddRepo:

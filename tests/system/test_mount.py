@@ -75,9 +75,16 @@ def test_two_mounts_stand_beside_each_other(filled):
         assert harness.read_tree(first / "latest/till-03/shop/") == filled.day_2
 
 
+def command_of(pid):
+    try:
+        return pathlib.Path("/proc", pid, "cmdline").read_bytes()
+    except OSError:         # it has just ended
+        return b""
+
+
 def processes_of(mount):
-    return [pid for pid in os.listdir("/proc") if pid.isdigit()
-            and os.fsencode(mount) in pathlib.Path("/proc", pid, "cmdline").read_bytes()]
+    return [pid for pid in os.listdir("/proc")
+            if pid.isdigit() and os.fsencode(mount) in command_of(pid)]
 
 
 def test_umount_ends_the_background_process(filled):

@@ -180,8 +180,19 @@ def apply(store, changes):
 
 
 def names_one_of(words, keys):
-    """An error must name an object: by its key, its id's beginning, or its kind if there is one."""
-    return any(key in words or os.path.basename(key).split("-")[-1][:8] in words for key in keys)
+    """An error must name an object: by its key or id, or by its number where it is gone."""
+    return any(name in words for key in keys for name in names_of(key))
+
+
+def names_of(key):
+    kind, last = key.split("/")[0], os.path.basename(key).split("-")
+    yield key
+    yield last[-1][:8]
+    if kind == "ledger":
+        yield f"entry {int(last[0])}"
+        yield f"but {int(last[0])} was seen before"
+    if kind == "snapshots":
+        yield f"number {int(last[-2])}"
 
 
 def read_what_can_be_read(folder):
@@ -309,8 +320,10 @@ def test_a_tampered_ledger_is_refused(days):
     repo = days.repo
     [entry] = repo.objects("ledger/")
     harness.flip_bit(repo.store / entry, 40)
-    done = repo.tillfs("snapshots", *repo.access, code=(1, DAMAGED))
-    assert "ledger" in done.stderr
+    done = repo.tillfs("snapshots", *repo.access, code=(0, 1))
+    assert "ledger" in done.stderr and DATES[0] not in done.stdout
+    assert "ledger" in words_of(repo.check(code=(1, DAMAGED)))
+    repo.ls(DATES[0], code=1)
     repo.backup("shop", cwd=days.folder, code=1)
 
 
