@@ -42,16 +42,17 @@ install_packages() {
 		die "could not install ${missing[*]}; see the message of apt-get above"
 }
 
-# build DIR [MESON OPTION...] - configure once, then bring it up to date.  CC chooses the compiler.
+# build DIR TARGET [MESON OPTION...] - configure once, then bring the target up to date; CC
+# chooses the compiler.
 build() {
-	local dir=$top/$1
-	shift
+	local dir=$top/$1 target=$2
+	shift 2
 
 	[ -f "$dir/build.ninja" ] || meson setup "$dir" "$top" "$@" || return
-	ninja -C "$dir"
+	ninja -C "$dir" "$target"
 }
 
 # The one that quickstart, test and bench run: optimised, gcc.
 build_release() {
-	CC=gcc build build --buildtype=release
+	CC=gcc build build tillfs --buildtype=release
 }

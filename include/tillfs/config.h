@@ -80,8 +80,8 @@ MUST_CHECK int config_parse(struct slice text, const char *origin, struct config
 			    struct err *err);
 void config_fini(struct config *c);
 /*
- * The class of a path: an index into classes, or SIZE_MAX for `general`.  What ends in -wal, -shm or
- * -journal has the class of the path before that ending, if a pattern matches it.
+ * The class of a path: an index into classes, or SIZE_MAX for `general`.  What ends in -wal, -shm
+ * or -journal has the class of the path before that ending, if a pattern matches it.
  */
 size_t config_classify(const struct config *c, struct slice path);
 

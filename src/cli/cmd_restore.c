@@ -9,15 +9,20 @@
 static void
 warn_left(const struct restore_result *r)
 {
-	if (r->owners_left > 0)
-		warn("note: %" PRIu64
-		     " owners are not what they were: only root may give files away",
-		     r->owners_left);
-	if (r->xattrs_left > 0)
-		warn("note: %" PRIu64
-		     " extended attributes can't be had here: the file system doesn't "
-		     "take them, or only root may set them",
-		     r->xattrs_left);
+	CLEANUP(buf_fini) struct buf text = BUF_INIT;
+
+	if (r->owners_left > 0) {
+		append_count(&text, r->owners_left, "owner is not what it was",
+			     "owners are not what they were");
+		warn("note: %s: only root may give files away", buf_cstr(&text));
+		buf_reset(&text);
+	}
+	if (r->xattrs_left > 0) {
+		append_count(&text, r->xattrs_left, "extended attribute", "extended attributes");
+		warn("note: %s can't be had here: the file system doesn't take them, or only root "
+		     "may set them",
+		     buf_cstr(&text));
+	}
 }
 
 static void
@@ -65,6 +70,10 @@ tell_result(const struct cli *c, const struct restore_result *result, int code, 
 		append_words(&text, result, option_value(c, OPT_TO));
 	if (text.len > 0)
 		r = print_buf(&text, err);
+	if (code == ERR_CANCELLED)
+		return err_set(err, code,
+			       "interrupted; the %" PRIu64 " files that are in %s are whole",
+			       result->files, option_value(c, OPT_TO));
 	if (r < 0 || code == 0 || result->n_failures == 0)
 		return r < 0 ? r : code;
 	return err_set(err, code,

@@ -29,8 +29,8 @@ bucket_of(struct cache *c, const struct cached_key *key)
 	return &c->buckets[(h >> 32) % CACHE_BUCKETS];
 }
 
-static bool
-key_equal(const struct cached_key *a, const struct cached_key *b)
+bool
+cached_key_equal(const struct cached_key *a, const struct cached_key *b)
 {
 	return a->section == b->section && a->off == b->off && a->node_off == b->node_off &&
 	       a->kind == b->kind && a->area == b->area && a->stored_len == b->stored_len &&
@@ -45,7 +45,7 @@ find_locked(struct cache *c, const struct cached_key *key)
 
 	LIST_FOREACH(x, bucket_of(c, key), chain)
 	{
-		if (key_equal(&x->key, key))
+		if (cached_key_equal(&x->key, key))
 			break;
 	}
 	return x;

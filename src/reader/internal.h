@@ -117,6 +117,7 @@ struct cache {
 	uint64_t loads, hits;
 };
 
+bool cached_key_equal(const struct cached_key *a, const struct cached_key *b);
 void cache_init(struct cache *c, struct reader *r, uint64_t memory);
 void cache_fini(struct cache *c);
 /**

@@ -113,13 +113,24 @@ pool_start_locked(struct reader *r)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* Small files share segments, so neighbours ask for the same one. */
+static bool
+is_queued_locked(const struct pool *p, const struct cached_key *key)
+{
+	for (size_t i = 0; i < p->keys_len; i++) {
+		if (cached_key_equal(&p->keys[(p->keys_head + i) % POOL_KEYS], key))
+			return true;
+	}
+	return false;
+}
+
 void
 pool_push(struct reader *r, const struct cached_key *key)
 {
 	struct pool *p = &r->pool;
 
 	pthread_mutex_lock(&p->lock);
-	if (p->keys_len < POOL_KEYS && !p->stopping) {
+	if (p->keys_len < POOL_KEYS && !p->stopping && !is_queued_locked(p, key)) {
 		section_ref(&r->sections, key->section);
 		p->keys[(p->keys_head + p->keys_len++) % POOL_KEYS] = *key;
 		pthread_cond_signal(&p->work);

@@ -37,7 +37,8 @@ set_owner(struct run *run, const struct meta_target *t, const struct entry *e, s
 	int r;
 
 	if (!run->is_root) {
-		if (e->uid != geteuid() || e->gid != getegid())
+		/* The destination itself was the user's to make. */
+		if (t->dir != NULL && (e->uid != geteuid() || e->gid != getegid()))
 			atomic_fetch_add(&run->owners_left, 1);
 		return 0;
 	}

@@ -59,7 +59,7 @@ restore_failed(struct run *run, const struct outdir *dir, struct slice name, int
 	struct restore_result *ret = run->result;
 
 	outdir_path(dir, name, &path);
-	if (path.len > 0)
+	if (path.len > 0 && code != ERR_CANCELLED)
 		(void)err_add(err, code, "%s", buf_cstr(&path));
 	pthread_mutex_lock(&run->lock);
 	if (run->code == 0) {

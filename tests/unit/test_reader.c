@@ -10,11 +10,13 @@
 /* ---- the fixture: a till with one snapshot of a few telling files -------------------------------
  */
 
-#define BIG_LEN    ((size_t)9 * MIB + 4321)
-#define MANY       4000u /* names in one directory: a search tree */
-#define HOLE_AT    ((uint64_t)3 * MIB)
-#define HOLE_LEN   ((uint64_t)700 * MIB)
-#define SPARSE_LEN (HOLE_AT + HOLE_LEN + 5000)
+#define BIG_LEN     ((size_t)9 * MIB + 4321)
+#define MANY        4000u /* names in one directory: a search tree */
+#define JOURNALS    120u
+#define JOURNAL_LEN 60000u
+#define HOLE_AT     ((uint64_t)3 * MIB)
+#define HOLE_LEN    ((uint64_t)700 * MIB)
+#define SPARSE_LEN  (HOLE_AT + HOLE_LEN + 5000)
 
 struct shop {
 	struct fixture *fx;
@@ -71,6 +73,13 @@ make_source(struct shop *s)
 	write_at("src/sparse", s->big, 5000, (off_t)(HOLE_AT + HOLE_LEN));
 	assert_int_equal(stat("src/sparse", &st), 0);
 	assert_int_equal(st.st_size, SPARSE_LEN);
+	assert_int_equal(mkdir("src/journal", 0755), 0);
+	for (unsigned i = 0; i < JOURNALS; i++) {
+		char path[64];
+
+		snprintf(path, sizeof path, "src/journal/%03u", i);
+		write_at(path, s->big + i * JOURNAL_LEN, JOURNAL_LEN, 0);
+	}
 	assert_int_equal(mkdir("src/many", 0755), 0);
 	for (unsigned i = 0; i < MANY; i++) {
 		char path[64];
@@ -505,6 +514,52 @@ test_reader__a_forward_reader_finds_segments_opened_ahead(void **state)
 }
 
 static void
+read_journal(unsigned i)
+{
+	CLEANUP(tree_file_closep) struct tree_file *f = NULL;
+	char path[64];
+
+	snprintf(path, sizeof path, "src/journal/%03u", i);
+	f = open_file(&shop, path);
+	check_range(f, shop.big + i * JOURNAL_LEN, 0, JOURNAL_LEN);
+}
+
+static void
+test_reader__who_copies_a_folder_finds_the_next_files_opened_ahead(void **state)
+{
+	uint64_t opened;
+
+	(void)state;
+	read_journal(20); /* directories and one segment of data */
+	opened = stats(&shop).segments_opened;
+	for (unsigned i = 0; i < 3; i++)
+		read_journal(i);
+	/* Three files are 180 KB, so one segment or two; those behind make it more. */
+	for (unsigned i = 0; i < 5000 && stats(&shop).segments_opened < opened + 4; i++)
+		usleep(1000);
+	assert_true(stats(&shop).segments_opened >= opened + 4);
+	/* But not the whole folder. */
+	usleep(20000);
+	assert_true(stats(&shop).segments_opened < opened + JOURNALS * JOURNAL_LEN / 262144);
+}
+
+static void
+test_reader__who_picks_files_here_and_there_pays_for_these_alone(void **state)
+{
+	uint64_t opened;
+
+	(void)state;
+	read_journal(20);
+	opened = stats(&shop).segments_opened;
+	read_journal(2);
+	read_journal(35);
+	read_journal(11);
+	usleep(20000); /* what was opened ahead, if anything, would show */
+	/* A file may lie in two segments. */
+	assert_true(stats(&shop).segments_opened <= opened + 6);
+}
+
+static void
 test_reader__memory_is_bounded(void **state)
 {
 	CLEANUP(tree_file_closep) struct tree_file *f = NULL;
@@ -808,6 +863,8 @@ main(void)
 		READER_TEST(test_reader__extents_cover_the_file),
 		READER_TEST(test_reader__a_random_read_opens_one_segment),
 		READER_TEST(test_reader__a_forward_reader_finds_segments_opened_ahead),
+		READER_TEST(test_reader__who_copies_a_folder_finds_the_next_files_opened_ahead),
+		READER_TEST(test_reader__who_picks_files_here_and_there_pays_for_these_alone),
 		READER_TEST(test_reader__memory_is_bounded),
 		READER_TEST(test_reader__snapshots_share_what_was_opened),
 		READER_TEST(test_reader__a_pack_that_is_not_listed_is_refused),
