@@ -140,6 +140,9 @@ packs_tell(struct job *job)
 		append_snapshots(job, p, &text);
 		tell(job, true, ERR_CORRUPT, buf_cstr(&text));
 	}
+	/* A snapshot that was refused may have needed what looks left over. */
+	if (job->n_findings > 0 || job->ret->damaged > 0)
+		return;
 	for (size_t i = 0; i < job->inventory.n_packs; i++)
 		if (pack_number(job, &job->inventory.packs[i].id) == UINT32_MAX)
 			job->ret->unreferenced++;

@@ -134,6 +134,20 @@ is_impostor(struct repo *r, const struct snapshot_name *name)
 	return true;
 }
 
+/* Whether another name says the same writer and number; they stand in that order. */
+static bool
+shares_number(const struct snapshot_names *names, size_t i)
+{
+	const struct snapshot_name *x = &names->v[i];
+	const struct snapshot_name *before = i > 0 ? x - 1 : NULL;
+	const struct snapshot_name *after = i + 1 < names->n ? x + 1 : NULL;
+
+	return (before != NULL && before->seq == x->seq &&
+		writer_id_equal(&before->writer, &x->writer)) ||
+	       (after != NULL && after->seq == x->seq &&
+		writer_id_equal(&after->writer, &x->writer));
+}
+
 void
 snapshots_drop_copies(struct repo *r, struct snapshot_names *names)
 {
@@ -154,9 +168,11 @@ snapshots_drop_copies(struct repo *r, struct snapshot_names *names)
 		bool shared = (i > 0 && id_cmp(&by_id[i - 1], &by_id[i]) == 0) ||
 			      (i + 1 < names->n && id_cmp(&by_id[i], &by_id[i + 1]) == 0);
 
-		if (shared && is_impostor(r, by_id[i]))
+		if (shared)
 			drop[by_id[i] - names->v] = true;
 	}
+	for (size_t i = 0; i < names->n; i++)
+		drop[i] = (drop[i] || shares_number(names, i)) && is_impostor(r, &names->v[i]);
 	for (size_t i = 0; i < names->n; i++)
 		if (!drop[i])
 			names->v[n++] = names->v[i];
