@@ -138,7 +138,8 @@ next_component(struct slice *path)
 			*path = slice_of(path->p + 1, path->len - 1);
 		slash = path->len > 0 ? memchr(path->p, '/', path->len) : NULL;
 		name = slice_of(path->p, slash != NULL ? (size_t)(slash - path->p) : path->len);
-		*path = slice_of(path->p + name.len, path->len - name.len);
+		if (name.len > 0)
+			*path = slice_of(path->p + name.len, path->len - name.len);
 	} while (slice_equal(name, slice_str(".")));
 	return name;
 }

@@ -14,7 +14,9 @@ trust_read_config(struct repo *r, struct err *err)
 
 	if (k == ERR_NOENT)
 		return err_set(err, k,
-			       "there is no tillfs repository at %s (`tillfs init` makes one)",
+			       "there is no tillfs repository at %s (`tillfs init` makes one in an "
+			       "empty store; if there was one, its `config` object is missing: "
+			       "bring it back from a copy)",
 			       store_url(r->store));
 	if (k == 0)
 		k = config_object_parse(buf_slice(&bytes), NULL, &r->config, err);
