@@ -3,6 +3,7 @@
  */
 #include "tillfs/cli.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,6 +21,16 @@ forbid_core_dumps(void)
 #if !defined(__SANITIZE_ADDRESS__) /* the leak check attaches to its own process */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 #endif
+}
+
+/*
+ * Measured: with an arena a thread the mount's peak is a third higher and nothing is faster.  These
+ * are hints; glibc may refuse them.
+ */
+static void
+tune_memory(void)
+{
+	(void)mallopt(M_ARENA_MAX, 2);
 }
 
 static void
@@ -98,6 +109,7 @@ cli_main(int argc, char **argv)
 	int status;
 
 	forbid_core_dumps();
+	tune_memory();
 	seal_start();
 	if (len < strlen(helper) || strcmp(argv[0] + len - strlen(helper), helper) != 0)
 		return main_with(argc, argv);

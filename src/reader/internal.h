@@ -250,7 +250,7 @@ MUST_CHECK int file_span(struct tree_file *f, uint64_t off, enum leaf_pin which,
 			 struct err *err);
 void span_fini(struct tree_file *f, struct span *s);
 
-/* ---- folders --- */
+/* ---- folders --------------------------------------------------------------------------- */
 
 /* Somebody opening files of a directory leaf one after the other. */
 struct folder_walk {

@@ -1,7 +1,9 @@
 """Every command: what it does, what it refuses, its exit status and its words."""
 import json
 import os
+import pty
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -125,6 +127,14 @@ def test_bad_writer_names_are_refused(repo, folder, name):
     ledger = repo.objects("ledger/")
     repo.tillfs("writer", "add", name, "--out", folder / "out", *repo.access, code=(1, USAGE))
     assert repo.objects("ledger/") == ledger and not (folder / "out").exists()
+
+
+def test_writers_are_listed(repo):
+    repo.add_writer("till-04")
+    words = repo.tillfs("writer", "list", *repo.access).stdout
+    assert "till-03" in words and "till-04" in words
+    listed = json.loads(repo.tillfs("writer", "list", "--json", *repo.access).stdout)
+    assert sorted(writer["name"] for writer in listed) == ["till-03", "till-04"]
 
 
 def test_a_writer_name_is_given_once(repo, folder):
@@ -328,6 +338,26 @@ def test_unreadable_files_are_named_and_the_rest_is_kept(repo, folder, data):
 def test_no_progress_in_a_pipe(repo, folder, shop):
     done = repo.backup("shop", cwd=folder)
     assert "\r" not in done.stdout + done.stderr and "\x1b" not in done.stdout + done.stderr
+
+
+def test_long_work_shows_progress_on_a_terminal_and_clears_it(repo, folder):
+    (folder / "big").mkdir()
+    (folder / "big" / "scan").write_bytes(os.urandom(192 << 20))
+    ours, theirs = pty.openpty()
+    done = subprocess.Popen([harness.BINARY, *repo.backup_arguments("big")], cwd=folder,
+                            env=repo.tillfs.env, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while done.poll() is None or select.select([ours], [], [], 0)[0]:
+        if select.select([ours], [], [], 0.05)[0]:
+            try:
+                shown += os.read(ours, 65536)
+            except OSError:         # EIO: the terminal's other end is closed
+                break
+    os.close(ours)
+    assert done.wait(timeout=harness.TIME_LIMIT) == 0
+    assert re.search(rb"\r[^\r]*MiB of 192", shown), shown
+    assert shown.endswith(b"\r\x1b[K"), shown
 
 
 def test_the_second_run_of_a_writer_is_locked_out(repo, folder):
