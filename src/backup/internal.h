@@ -395,6 +395,8 @@ void estimate_end(struct estimate *e);
 
 /* walk.c */
 MUST_CHECK int walk(struct run *run, struct err *err);
+/* So many more are done. */
+void walk_progress(struct run *run, uint64_t files, uint64_t bytes);
 void note_unreadable(struct run *run, struct slice path, const char *text);
 void note_add(struct run *run, struct slice path, const char *text);
 

@@ -133,6 +133,7 @@ fill(struct reading *rd, uint64_t pos, size_t want, struct err *err)
 	if (n == 0)
 		return ERR_BUSY;
 	b->len += (size_t)n;
+	walk_progress(rd->lane->run, 0, (uint64_t)n);
 	rd->lane->run->result->bytes_read += (uint64_t)n;
 	return b->len < want ? fill(rd, pos + (uint64_t)n, want, err) : 0;
 }

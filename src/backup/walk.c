@@ -47,6 +47,15 @@ note_add(struct run *run, struct slice path, const char *text)
 	note_append(&r->notes, &r->n_notes, &r->cap_notes, path, text);
 }
 
+void
+walk_progress(struct run *run, uint64_t files, uint64_t bytes)
+{
+	estimate_apply(run->estimate, &run->progress);
+	run->progress.files_done += files;
+	run->progress.bytes_done += bytes;
+	progress_report(&run->options->progress, &run->progress);
+}
+
 /* ---- lanes of directories ---- */
 
 static struct lane *

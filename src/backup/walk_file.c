@@ -110,10 +110,8 @@ count_file(struct walker *w, const struct event *e)
 		run->result->files_unchanged++;
 	else
 		run->result->files_new++;
-	estimate_apply(run->estimate, &run->progress);
-	run->progress.files_done++;
-	run->progress.bytes_done += e->stamp.size;
-	progress_report(&run->options->progress, &run->progress);
+	/* What was read has been counted as it was read. */
+	walk_progress(run, 1, e->is_known ? e->stamp.size : 0);
 }
 
 int
