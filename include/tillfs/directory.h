@@ -45,7 +45,8 @@ struct entry {
 	uint32_t uid, gid;
 	struct slice user, group;
 	uint64_t size;
-	uint64_t hole_len; /* file: bytes that its source hadn't allocated; tells cp to look for holes */
+	uint64_t hole_len; /* file: bytes that its source hadn't allocated; tells cp to look for
+			      holes */
 	struct timestamp mtime, ctime, btime;
 	bool has_btime;
 	uint64_t nlink;

@@ -131,7 +131,7 @@ cmd_mount(struct cli *c, struct err *err)
 	CLEANUP(ours_fini) struct ours ours = {0};
 	struct mount_options o = {.foreground = option_given(c, OPT_FOREGROUND)};
 	struct view_options v = {0};
-	struct mount_daemon *daemon;
+	struct mount_daemon *daemon = NULL;
 	bool had_config = option_given(c, OPT_CONFIG);
 	const char *url;
 	int r;

@@ -128,7 +128,7 @@ copy_range(struct run *run, struct tree_file *source, int fd, uint64_t off, uint
 {
 	*ret_end = off;
 	while (off < end) {
-		uint64_t data, hole;
+		uint64_t data = 0, hole = 0;
 		int r = tree_file_seek(source, off, false, &data, err);
 
 		if (r == ERR_NOENT || (r == 0 && data >= end))

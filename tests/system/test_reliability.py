@@ -88,7 +88,7 @@ def test_killed_at_any_moment_nothing_is_lost(repo, folder, shop, rng):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_by_a_user_it_leaves_a_clean_state(repo, folder, stop):
     (folder / "big").mkdir()
-    (folder / "big" / "scan").write_bytes(os.urandom(96 << 20))
+    (folder / "big" / "scan").write_bytes(os.urandom(160 << 20))
     backup = repo.tillfs.start(*repo.backup_arguments("big"), cwd=folder)
     harness.wait_until(lambda: repo.objects("packs/") or backup.poll() is not None)
     backup.send_signal(stop)
