@@ -85,7 +85,6 @@ MUST_CHECK int catalog_node_find(struct catalog *c, const struct hash *logical_i
 /* What backup remembered of a directory (its own encoding).  @ret: replaced. */
 MUST_CHECK int catalog_dir_find(struct catalog *c, struct slice path, struct buf *ret,
 				struct err *err);
-bool catalog_is_empty(const struct catalog *c); /* no chunk at all: nothing to look up */
 
 /* A number for a pack that is being made.  It has no id until catalog_put_pack. */
 uint32_t catalog_reserve_pack(struct catalog *c);

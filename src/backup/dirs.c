@@ -154,7 +154,6 @@ dir_add(struct run *run, struct lane *lane, struct item *item, struct stored *st
 	struct dir_build *d = &lane->dirs[lane->n_dirs - 1];
 	struct pending_entry p = {.item = item, .stored = stored};
 	CLEANUP(buf_fini) struct buf logical = BUF_INIT;
-	bool ends;
 	int r = 0;
 
 	if (children != NULL) {
@@ -170,8 +169,7 @@ dir_add(struct run *run, struct lane *lane, struct item *item, struct stored *st
 	d->n_entries++;
 	if (item->entry.type == ENTRY_DIR)
 		*(item->entry.bare ? &d->n_bare : &d->n_subdirs) += 1;
-	ends = dir_leaf_ends(item->entry.name, d->logical.len);
-	if (r == 0 && ends)
+	if (r == 0 && dir_leaf_ends(item->entry.name, d->logical.len))
 		r = end_leaf(run, lane, d, err);
 	return r;
 }

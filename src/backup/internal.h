@@ -147,8 +147,8 @@ struct event {
 	struct lane *lane;
 	struct segment *segment;
 	struct pieces pieces;
-	struct catalog_node known; /* EVENT_LEAF when is_known: the catalog has this very leaf */
-	bool is_known;
+	bool is_known; /* EVENT_LEAF: the catalog has it; EVENT_ITEM: content taken over unread */
+	struct catalog_node known; /* EVENT_LEAF when is_known: where it lies */
 	struct item *item;
 	enum content_source source;
 	struct stored *stored;

@@ -238,12 +238,6 @@ catalog_packs(const struct catalog *c)
 	return &c->packs;
 }
 
-bool
-catalog_is_empty(const struct catalog *c)
-{
-	return !c->has_chunks;
-}
-
 const struct catalog_section *
 catalog_section_find(const struct catalog *c, uint32_t number, const char *class_name)
 {
