@@ -8,8 +8,24 @@ python=/usr/bin/python3
 build_packages=(gcc libc6-dev meson ninja-build pkg-config libfuse3-dev fuse3 libsodium-dev
 	libzstd-dev libsqlite3-dev libcurl4-openssl-dev libcbor-dev libexpat1-dev
 	libcmocka-dev python3 sqlite3)
-test_packages=(clang libclang-rt-14-dev clang-format clang-tidy cppcheck python3-pytest
+test_packages=(clang libclang-rt-14-dev lld clang-format clang-tidy cppcheck python3-pytest
 	attr acl libcap2-bin)
+# The real servers that stores and captures are tested against.
+server_packages=(
+	ceph-common
+	ceph-mon
+	ceph-osd
+	libnginx-mod-http-dav-ext
+	mariadb-server
+	nginx-light
+	nodejs
+	openssh-client
+	openssh-server
+	openssl
+	postgresql
+	radosgw
+	rclone
+)
 bench_packages=(restic borgbackup)
 
 die() {

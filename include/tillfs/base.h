@@ -80,6 +80,8 @@ enum err_code {
 struct err {
 	int code;      /* enum err_code, or 0 */
 	int sys_errno; /* errno when ERR_IO was set, else 0 */
+	unsigned
+		retry_after_ms; /* how long a busy store asked to be left alone; 0: it didn't say */
 	const char *file;
 	int line;
 	char msg[ERR_MESSAGE_MAX];

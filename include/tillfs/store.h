@@ -39,15 +39,26 @@ struct store_ops {
 	void (*close)(void *arg);
 };
 
+/* How to reach a distant store.  Zero is the default for each; texts are borrowed until
+ * store_close. */
+struct store_options {
+	const char *cacert;  /* PEM file of authorities to trust instead of the system's */
+	const char *profile; /* whose credentials, in the files where a service keeps several */
+	unsigned timeout_ms; /* how long an operation may make no progress; 0: 30,000 */
+	unsigned object_lock_days; /* keep what is created from being deleted for so long */
+};
+
 /**
  * store_open - open a store by URL.
- * @url:    file:///path
- * @create: make the root folder where it is missing
+ * @url:     file:///path
+ * @options: may be NULL
+ * @create:  make the root folder where it is missing
  *
  * Return: 0, ERR_NOENT when there is nothing at the URL (and not @create), ERR_INVALID for a URL
  * nobody understands, ERR_UNSUPPORTED for a scheme this build lacks, ERR_UNREACHABLE.
  */
-MUST_CHECK int store_open(const char *url, bool create, struct store **ret, struct err *err);
+MUST_CHECK int store_open(const char *url, const struct store_options *options, bool create,
+			  struct store **ret, struct err *err);
 void store_close(struct store *s);
 DEFINE_FREEP(struct store *, store_close)
 const char *store_url(const struct store *s); /* without credentials */

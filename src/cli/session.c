@@ -132,7 +132,7 @@ open_reading(const struct cli *c, struct session *s, struct err *err)
 	if (r == 0)
 		r = session_state(c, &state, err);
 	if (r == 0)
-		r = store_open(url, false, &s->store, err);
+		r = store_open(url, NULL, false, &s->store, err);
 	if (r == 0)
 		r = session_identity(c, &s->identity, err);
 	if (r == 0)
@@ -191,7 +191,7 @@ open_writing(const struct cli *c, struct session *s, struct err *err)
 	if (r == 0)
 		r = session_state(c, &state, err);
 	if (r == 0)
-		r = store_open(url, false, &s->store, err);
+		r = store_open(url, NULL, false, &s->store, err);
 	if (r == 0)
 		r = repo_open_writer(s->store, s->writer, state, &s->repo, err);
 	return r;

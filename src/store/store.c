@@ -67,11 +67,13 @@ open_file_url(const char *url, bool create, struct store **ret, struct err *err)
 }
 
 int
-store_open(const char *url, bool create, struct store **ret, struct err *err)
+store_open(const char *url, const struct store_options *options, bool create, struct store **ret,
+	   struct err *err)
 {
 	static const char *const later[] = {"http:", "https:",  "s3:",  "azure:",
 					    "az:",   "webdav:", "dav:", "sftp:"};
 
+	(void)options;
 	*ret = NULL;
 	if (strncmp(url, "file://", strlen("file://")) == 0)
 		return open_file_url(url, create, ret, err);

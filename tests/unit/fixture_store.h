@@ -22,7 +22,7 @@ open_folder(const struct folder *f)
 	struct store *s = NULL;
 	struct err err = ERR_INIT;
 
-	CHECK_OK(store_open(url, true, &s, &err), &err);
+	CHECK_OK(store_open(url, NULL, true, &s, &err), &err);
 	return s;
 }
 

@@ -363,8 +363,8 @@ test_store_open__urls(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
 		struct err err = ERR_INIT;
 
-		CHECK_REFUSED(store_open(refused[i].url, false, &s, &err), refused[i].code, &err,
-			      refused[i].text);
+		CHECK_REFUSED(store_open(refused[i].url, NULL, false, &s, &err), refused[i].code,
+			      &err, refused[i].text);
 		assert_null(s);
 	}
 }
@@ -379,8 +379,8 @@ test_store_open__makes_a_private_folder(void **state)
 	struct err err = ERR_INIT;
 
 	(void)state;
-	CHECK_REFUSED(store_open(url, false, &s, &err), ERR_NOENT, &err, path);
-	CHECK_OK(store_open(url, true, &s, &err), &err);
+	CHECK_REFUSED(store_open(url, NULL, false, &s, &err), ERR_NOENT, &err, path);
+	CHECK_OK(store_open(url, NULL, true, &s, &err), &err);
 	assert_int_equal(mode_of(path), 0700);
 	assert_string_equal(store_local_path(s), path);
 	assert_non_null(strstr(store_url(s), "file:///"));
