@@ -15,8 +15,10 @@ const struct option_spec option_specs[OPT_END] = {
 			    "the repository (or TILLFS_REPOSITORY)"},
 	[OPT_IDENTITY] = {"identity", 'i', "FILE", false,
 			  "the identity to read with (or TILLFS_IDENTITY)"},
-	[OPT_WRITER] = {"writer", 'w', "FILE", false,
-			"the writer's file to back up with (or TILLFS_WRITER)"},
+	[OPT_WRITER] = {"writer", 'w', "FILE", true,
+			"the writer's file to back up with (or TILLFS_WRITER); where snapshots are "
+			"read, the "
+			"name of a writer"},
 	[OPT_CONFIG] = {"config", 0, "FILE", false,
 			"the configuration, in place of the usual ones"},
 	[OPT_STATE] = {"state", 0, "DIR", false, "the folder for what is remembered locally"},
@@ -48,6 +50,8 @@ const struct option_spec option_specs[OPT_END] = {
 			 "how often to look for new snapshots; 60, 0 never"},
 	[OPT_LAZY] = {"lazy", 'l', NULL, false, "detach now, end when nothing is open any more"},
 	[OPT_READ_DATA] = {"read-data", 0, NULL, false, "read and check every stored byte"},
+	[OPT_FROM] = {"from", 0, "DATE", false, "the first business date, as 2026-11-20"},
+	[OPT_UNTIL] = {"until", 0, "DATE", false, "the last business date, as 2026-11-20"},
 };
 
 void
@@ -111,6 +115,18 @@ option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err)
 		return err_set(err, CLI_USAGE, "--%s %s: give a size such as 64M or 1G",
 			       option_specs[o].name, text);
 	*ret <<= shift;
+	return 0;
+}
+
+int
+option_date(const struct cli *c, enum option o, bool *ret_given, struct date *ret, struct err *err)
+{
+	const char *text = option_value(c, o);
+
+	*ret_given = text != NULL;
+	if (text != NULL && !date_parse(slice_str(text), ret))
+		return err_set(err, CLI_USAGE, "--%s %s: give a date as 2026-11-20",
+			       option_specs[o].name, text);
 	return 0;
 }
 

@@ -11,16 +11,12 @@ static int
 read_times(const struct cli *c, struct backup_options *o, struct err *err)
 {
 	const char *time = option_value(c, OPT_TIME);
-	const char *date = option_value(c, OPT_DATE);
 
 	o->has_time = time != NULL;
 	if (o->has_time && !time_parse_rfc3339(slice_str(time), &o->time))
 		return err_set(err, CLI_USAGE,
 			       "--time %s: give a time such as 2026-11-20T23:00:05Z", time);
-	o->has_date = date != NULL;
-	if (o->has_date && !date_parse(slice_str(date), &o->date))
-		return err_set(err, CLI_USAGE, "--date %s: give a date such as 2026-11-20", date);
-	return 0;
+	return option_date(c, OPT_DATE, &o->has_date, &o->date, err);
 }
 
 static int

@@ -73,6 +73,8 @@ enum option {
 	OPT_REFRESH,
 	OPT_LAZY,
 	OPT_READ_DATA,
+	OPT_FROM,
+	OPT_UNTIL,
 	OPT_END,
 };
 
@@ -129,6 +131,9 @@ const char *operand(const struct cli *c, size_t n); /* or NULL */
 MUST_CHECK int option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err);
 MUST_CHECK int option_number(const struct cli *c, enum option o, uint64_t max, uint64_t *ret,
 			     struct err *err);
+/* Return: 0 with @ret_given whether it was given, or CLI_USAGE for what is no date. */
+MUST_CHECK int option_date(const struct cli *c, enum option o, bool *ret_given, struct date *ret,
+			   struct err *err);
 
 void help_overview(void);
 void help_family(const char *family);
