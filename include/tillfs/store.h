@@ -3,7 +3,8 @@
  *
  * A store is {ops, arg}.  Operations block and may be called from many threads at once; who wants
  * concurrency brings threads (transfer), which keeps every back end small.  A store knows nothing
- * of the format, doesn't retry, and trusts nobody: what it returns is checked above.
+ * of the format, doesn't retry (store_patient_new does), and trusts nobody: what it returns is
+ * checked above.
  *
  * Keys are UTF-8, `/` separated, no empty, `.` or `..` component, at most STORE_KEY_MAX bytes.
  *
@@ -102,6 +103,26 @@ MUST_CHECK int store_list(struct store *s, const char *prefix, bool delimited, s
 /* Return: 0, ERR_NOENT, … */
 MUST_CHECK int store_remove(struct store *s, const char *key, struct err *err);
 
+/* ---- patience */
+
+#define STORE_TIMEOUT_MS 30000u /* of one operation, attempts and waits together */
+
+/**
+ * store_patient_new - a store that tries again, within a deadline for each operation.
+ * @inner:      taken; shall give up on silence within a third of the time
+ * @timeout_ms: 0: STORE_TIMEOUT_MS
+ *
+ * Only ERR_UNREACHABLE is tried again, after random waits below a doubling bound, or what the store
+ * asked for (err.retry_after_ms).  An operation whose answer got lost counts as done once: an
+ * object that is there by then is compared with the one that was to be created, and a listing tells
+ * no key twice.
+ */
+struct store *store_patient_new(struct store *inner, unsigned timeout_ms);
+/* The store below, for who brings a patience of his own; @s itself when it has none.  Borrowed. */
+struct store *store_impatient(struct store *s);
+/* How long to wait after the @tries-th failure; @retry_after_ms: as in struct err. */
+unsigned store_backoff_ms(unsigned tries, unsigned retry_after_ms);
+
 /* Wraps ops of one's own.  @arg: taken. */
 struct store *store_new(const struct store_ops *ops, void *arg, const char *url);
 
@@ -117,6 +138,8 @@ struct store *store_memory_new(void);
 struct store *store_fault_new(struct store *inner);
 /* The @nth call from now on (1 = the next) fails with @code, once. */
 void store_fault_arm(struct store *faulty, unsigned nth, int code);
+/* The same, but the call is carried out: only its answer is lost. */
+void store_fault_arm_answer(struct store *faulty, unsigned nth, int code);
 bool store_fault_fired(struct store *faulty);
 
 #endif /* TILLFS_STORE_H */

@@ -26,6 +26,8 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_QUIET] = {"quiet", 'q', NULL, true, "say only what went wrong"},
 	[OPT_HELP] = {"help", 'h', NULL, true, "say how a command is used"},
 	[OPT_VERSION] = {"version", 0, NULL, true, "say which version this is"},
+	[OPT_TIMEOUT] = {"timeout", 0, "SECONDS", false,
+			 "how long an answer of a distant store may take; 30"},
 	[OPT_NO_PASSPHRASE] = {"no-passphrase", 0, NULL, false,
 			       "store the identity's secret unprotected"},
 	[OPT_KEY] = {"key", 0, "FILE", false, "the writer's public key, a .pub file"},

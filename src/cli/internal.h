@@ -50,6 +50,7 @@ enum option {
 	OPT_QUIET,
 	OPT_HELP,
 	OPT_VERSION,
+	OPT_TIMEOUT,
 	OPT_COMMON_END,
 	/* of some */
 	OPT_NO_PASSPHRASE = OPT_COMMON_END,
@@ -173,6 +174,12 @@ MUST_CHECK int session_open_writer(const struct cli *c, struct session *ret, str
 void session_start_reading(struct session *s);
 void session_close(struct session *s); /* prints findings that came up since */
 
+/**
+ * session_store - open a store by URL; one that isn't local gets patience and --timeout.
+ * Return: as store_open, or CLI_USAGE.
+ */
+MUST_CHECK int session_store(const struct cli *c, const char *url, bool create, struct store **ret,
+			     struct err *err);
 MUST_CHECK int session_url(const struct cli *c, const char **ret, struct err *err);
 MUST_CHECK int session_identity(const struct cli *c, struct identity **ret, struct err *err);
 /* The state folder, absolute; owned by the caller. */

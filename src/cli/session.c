@@ -121,6 +121,31 @@ tell_findings(struct session *s)
 /* ---- opening and closing ----------------------------------------------------------------------
  */
 
+/* Silence must end an attempt soon enough for another one. */
+#define ATTEMPTS 3u
+
+int
+session_store(const struct cli *c, const char *url, bool create, struct store **ret,
+	      struct err *err)
+{
+	struct store_options options = {.timeout_ms = STORE_TIMEOUT_MS / ATTEMPTS};
+	uint64_t timeout_s = STORE_TIMEOUT_MS / 1000;
+	int r = 0;
+
+	*ret = NULL;
+	if (option_given(c, OPT_TIMEOUT))
+		r = option_number(c, OPT_TIMEOUT, 86400, &timeout_s, err);
+	if (r < 0)
+		return r;
+	if (timeout_s == 0)
+		return err_set(err, CLI_USAGE, "--timeout 0: give at least a second");
+	options.timeout_ms = (unsigned)timeout_s * 1000 / ATTEMPTS;
+	r = store_open(url, &options, create, ret, err);
+	if (r == 0 && store_local_path(*ret) == NULL)
+		*ret = store_patient_new(*ret, (unsigned)timeout_s * 1000);
+	return r;
+}
+
 static int
 open_reading(const struct cli *c, struct session *s, struct err *err)
 {
@@ -132,7 +157,7 @@ open_reading(const struct cli *c, struct session *s, struct err *err)
 	if (r == 0)
 		r = session_state(c, &state, err);
 	if (r == 0)
-		r = store_open(url, NULL, false, &s->store, err);
+		r = session_store(c, url, false, &s->store, err);
 	if (r == 0)
 		r = session_identity(c, &s->identity, err);
 	if (r == 0)
@@ -191,7 +216,7 @@ open_writing(const struct cli *c, struct session *s, struct err *err)
 	if (r == 0)
 		r = session_state(c, &state, err);
 	if (r == 0)
-		r = store_open(url, NULL, false, &s->store, err);
+		r = session_store(c, url, false, &s->store, err);
 	if (r == 0)
 		r = repo_open_writer(s->store, s->writer, state, &s->repo, err);
 	return r;

@@ -21,4 +21,7 @@ extern const struct store_ops store_file_ops;
 struct store *store_fault_inner(const void *arg);
 extern const struct store_ops store_fault_ops;
 
+/* Below store_patient_new. */
+extern const struct store_ops store_patient_ops;
+
 #endif /* TILLFS_STORE_BACKENDS_H */

@@ -10,22 +10,26 @@ struct fault {
 	atomic_uint countdown; /* calls until the one that fails; 0: none armed */
 	atomic_int code;
 	atomic_bool fired;
+	atomic_bool carries_out; /* only the answer is lost */
 };
 
-/* Whether this call is the one.  Its code, or 0. */
-static int
-fault_here(struct fault *f, const char *what, struct err *err)
+/* Whether this call is the one; it has its number from now on. */
+static bool
+is_the_one(struct fault *f)
 {
 	unsigned left = atomic_load(&f->countdown);
 
 	/* Exactly one of several threads takes the step from 1 to 0. */
 	do {
 		if (left == 0)
-			return 0;
+			return false;
 	} while (!atomic_compare_exchange_weak(&f->countdown, &left, left - 1));
-	if (left > 1)
-		return 0;
+	return left == 1;
+}
 
+static int
+tell(struct fault *f, const char *what, struct err *err)
+{
 	atomic_store(&f->fired, true);
 	return err_set(err, atomic_load(&f->code), "injected fault: %s", what);
 }
@@ -47,27 +51,36 @@ static int
 fault_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret, struct err *err)
 {
 	struct fault *f = arg;
-	int r = fault_here(f, "get", err);
+	bool fails = is_the_one(f);
+	int r = 0;
 
-	return r < 0 ? r : inner_ops(f)->get(inner_arg(f), key, off, len, ret, err);
+	if (!fails || atomic_load(&f->carries_out))
+		r = inner_ops(f)->get(inner_arg(f), key, off, len, ret, err);
+	return fails ? tell(f, "get", err) : r;
 }
 
 static int
 fault_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 {
 	struct fault *f = arg;
-	int r = fault_here(f, "size", err);
+	bool fails = is_the_one(f);
+	int r = 0;
 
-	return r < 0 ? r : inner_ops(f)->size(inner_arg(f), key, ret, err);
+	if (!fails || atomic_load(&f->carries_out))
+		r = inner_ops(f)->size(inner_arg(f), key, ret, err);
+	return fails ? tell(f, "size", err) : r;
 }
 
 static int
 fault_create(void *arg, const char *key, struct slice body, struct err *err)
 {
 	struct fault *f = arg;
-	int r = fault_here(f, "create", err);
+	bool fails = is_the_one(f);
+	int r = 0;
 
-	return r < 0 ? r : inner_ops(f)->create(inner_arg(f), key, body, err);
+	if (!fails || atomic_load(&f->carries_out))
+		r = inner_ops(f)->create(inner_arg(f), key, body, err);
+	return fails ? tell(f, "create", err) : r;
 }
 
 static int
@@ -75,18 +88,24 @@ fault_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 	   struct err *err)
 {
 	struct fault *f = arg;
-	int r = fault_here(f, "list", err);
+	bool fails = is_the_one(f);
+	int r = 0;
 
-	return r < 0 ? r : inner_ops(f)->list(inner_arg(f), prefix, delimited, fn, fn_arg, err);
+	if (!fails || atomic_load(&f->carries_out))
+		r = inner_ops(f)->list(inner_arg(f), prefix, delimited, fn, fn_arg, err);
+	return fails ? tell(f, "list", err) : r;
 }
 
 static int
 fault_remove(void *arg, const char *key, struct err *err)
 {
 	struct fault *f = arg;
-	int r = fault_here(f, "remove", err);
+	bool fails = is_the_one(f);
+	int r = 0;
 
-	return r < 0 ? r : inner_ops(f)->remove(inner_arg(f), key, err);
+	if (!fails || atomic_load(&f->carries_out))
+		r = inner_ops(f)->remove(inner_arg(f), key, err);
+	return fails ? tell(f, "remove", err) : r;
 }
 
 static void
@@ -123,14 +142,27 @@ store_fault_inner(const void *arg)
 	return ((const struct fault *)arg)->inner;
 }
 
-void
-store_fault_arm(struct store *faulty, unsigned nth, int code)
+static void
+arm(struct store *faulty, unsigned nth, int code, bool carries_out)
 {
 	struct fault *f = store_arg_of(faulty);
 
 	atomic_store(&f->fired, false);
+	atomic_store(&f->carries_out, carries_out);
 	atomic_store(&f->code, code);
 	atomic_store(&f->countdown, nth);
+}
+
+void
+store_fault_arm(struct store *faulty, unsigned nth, int code)
+{
+	arm(faulty, nth, code, false);
+}
+
+void
+store_fault_arm_answer(struct store *faulty, unsigned nth, int code)
+{
+	arm(faulty, nth, code, true);
 }
 
 bool

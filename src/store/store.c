@@ -133,6 +133,8 @@ store_local_path(const struct store *s)
 {
 	if (s->ops == &store_fault_ops)
 		return store_local_path(store_fault_inner(s->arg));
+	if (s->ops == &store_patient_ops)
+		return store_local_path(store_impatient((struct store *)s));
 	return s->ops == &store_file_ops ? store_file_path(s->arg) : NULL;
 }
 
