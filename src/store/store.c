@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "store/backends.h"
+#include "store/url.h"
 
 #define GET_MAX ((uint64_t)64 * MIB)
 
@@ -18,75 +19,54 @@ struct store {
 /* ---- opening */
 
 static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Undoes %XX.  NULL when an escape is broken or hides a NUL. */
-static char *
-percent_decode(const char *s)
-{
-	CLEANUP(freep) char *out = mem_alloc(strlen(s) + 1);
-	size_t n = 0;
-
-	for (; *s != '\0'; s++) {
-		if (*s != '%') {
-			out[n++] = *s;
-			continue;
-		}
-		int high = hex_digit(s[1]);
-		int low = high >= 0 ? hex_digit(s[2]) : -1;
-
-		if (low < 0 || (high == 0 && low == 0))
-			return NULL;
-		out[n++] = (char)(high << 4 | low);
-		s += 2;
-	}
-	return steal_ptr(&out);
-}
-
-static int
-open_file_url(const char *url, bool create, struct store **ret, struct err *err)
+open_file_url(const char *url, const struct store_options *options, bool create, struct store **ret,
+	      struct err *err)
 {
 	CLEANUP(freep) char *path = NULL;
 	const char *rest = url + strlen("file://");
 
+	(void)options;
 	if (rest[0] != '/')
 		return err_set(err, ERR_INVALID,
 			       "%s: a local store is file:// and an absolute path, such as "
 			       "file:///srv/pos-backup",
 			       url);
-	path = percent_decode(rest);
+	path = url_decode(slice_str(rest));
 	if (path == NULL)
 		return err_set(err, ERR_INVALID, "%s: a %% must be followed by two digits", url);
 	return store_file_open(path, create, ret, err);
 }
 
+typedef int open_fn(const char *url, const struct store_options *options, bool create,
+		    struct store **ret, struct err *err);
+
+static const struct {
+	const char *begin;
+	open_fn *open; /* NULL: known, but this build lacks it */
+} backends[] = {
+	{"file://", open_file_url}, {"s3://", NULL},          {"gs://", NULL},   {"azure://", NULL},
+	{"webdav+https://", NULL},  {"webdav+http://", NULL}, {"sftp://", NULL},
+};
+
 int
 store_open(const char *url, const struct store_options *options, bool create, struct store **ret,
 	   struct err *err)
 {
-	static const char *const later[] = {"http:", "https:",  "s3:",  "azure:",
-					    "az:",   "webdav:", "dav:", "sftp:"};
-
-	(void)options;
 	*ret = NULL;
-	if (strncmp(url, "file://", strlen("file://")) == 0)
-		return open_file_url(url, create, ret, err);
-	for (size_t i = 0; i < ARRAY_LEN(later); i++)
-		if (strncmp(url, later[i], strlen(later[i])) == 0)
-			return err_set(err, ERR_UNSUPPORTED,
-				       "this build of tillfs has no %s store; it has file:///path",
-				       later[i]);
+	for (size_t i = 0; i < ARRAY_LEN(backends); i++)
+		if (strncmp(url, backends[i].begin, strlen(backends[i].begin)) == 0) {
+			if (backends[i].open == NULL)
+				return err_set(err, ERR_UNSUPPORTED,
+					       "this build of tillfs has no %s store",
+					       backends[i].begin);
+			return backends[i].open(url, options, create, ret, err);
+		}
 	if (url[0] == '/')
 		return err_set(err, ERR_INVALID, "%s: not a URL; did you mean file://%s?", url,
 			       url);
-	return err_set(err, ERR_INVALID, "%s: not the URL of a store, such as file:///srv/backup",
-		       url);
+	return err_set(err, ERR_INVALID,
+		       "not the URL of a store, which begins with file://, s3://, gs://, azure://, "
+		       "webdav+https:// or sftp://");
 }
 
 struct store *
