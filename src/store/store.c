@@ -65,8 +65,9 @@ store_open(const char *url, const struct store_options *options, bool create, st
 		return err_set(err, ERR_INVALID, "%s: not a URL; did you mean file://%s?", url,
 			       url);
 	return err_set(err, ERR_INVALID,
-		       "not the URL of a store, which begins with file://, s3://, gs://, azure://, "
-		       "webdav+https:// or sftp://");
+		       "%.*s: not the URL of a store, which begins with file://, s3://, gs://, "
+		       "azure://, webdav+https:// or sftp://",
+		       (int)strcspn(url, "/?@"), url); /* what follows may hold a password */
 }
 
 struct store *
