@@ -52,7 +52,7 @@ MUST_CHECK int compare_trees(const struct merged *old, const struct merged *new,
 struct timeline_options {
 	const char *writer; /* a name; NULL: all */
 	bool has_from, has_until;
-	struct date from, until; /* business dates, both included */
+	struct date from, until;       /* business dates, both included */
 	struct progress_sink progress; /* counts snapshots as files */
 };
 

@@ -132,6 +132,17 @@ option_date(const struct cli *c, enum option o, bool *ret_given, struct date *re
 	return 0;
 }
 
+int
+timeline_options_read(const struct cli *c, struct timeline_options *ret, struct err *err)
+{
+	int r;
+
+	*ret = (struct timeline_options){.writer = option_value(c, OPT_WRITER),
+					 .progress = progress_show(c)};
+	r = option_date(c, OPT_FROM, &ret->has_from, &ret->from, err);
+	return r < 0 ? r : option_date(c, OPT_UNTIL, &ret->has_until, &ret->until, err);
+}
+
 /* ---- parsing ------------------------------------------------------------------------------- */
 
 struct parser {

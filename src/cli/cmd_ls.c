@@ -34,22 +34,12 @@ listing_fini(struct listing *l)
 
 /* ---- one entry ------------------------------------------------------------------------------- */
 
-static const struct {
-	char letter;
-	const char *word;
-} types[] = {
-	[ENTRY_FILE] = {'-', "file"},          [ENTRY_DIR] = {'d', "directory"},
-	[ENTRY_SYMLINK] = {'l', "symlink"},    [ENTRY_FIFO] = {'p', "fifo"},
-	[ENTRY_SOCKET] = {'s', "socket"},      [ENTRY_CHAR] = {'c', "character device"},
-	[ENTRY_BLOCK] = {'b', "block device"},
-};
-
 /* As ls -l writes it: drwxr-sr-t. */
 static void
 append_mode(struct buf *b, const struct entry *e)
 {
 	static const char letters[] = "rwxrwxrwx";
-	char text[11] = {types[e->type].letter};
+	char text[11] = {entry_type_letter(e->type)};
 
 	for (int i = 0; i < 9; i++)
 		text[1 + i] = (e->mode & (0400u >> i)) != 0 ? letters[i] : '-';
@@ -126,7 +116,7 @@ append_json(struct listing *l, struct slice path, const struct entry *e)
 	buf_append_str(b, l->n > 0 ? ",\n  {\"path\": " : "\n  {\"path\": ");
 	json_append_string(b, path);
 	buf_append_str(b, ", ");
-	append_json_text(b, "type", types[e->type].word);
+	append_json_text(b, "type", entry_type_word(e->type));
 	buf_appendf(b, ", \"mode\": \"%04" PRIo32 "\", \"uid\": %" PRIu32 ", \"gid\": %" PRIu32,
 		    e->mode, e->uid, e->gid);
 	buf_append_str(b, ", \"user\": ");

@@ -52,6 +52,20 @@ const struct command commands[] = {
 	 "options.",
 	 1, 2, OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH), cmd_mount},
 	{"umount", "DIR", "end a mount", NULL, 1, 1, OPTIONS(OPT_LAZY), cmd_umount},
+	{"diff", "SNAPSHOT[:PATH] SNAPSHOT [PATH]",
+	 "tell what changed from one snapshot to another",
+	 "A line for each path: + added, - removed, M other content, U other attributes, T another "
+	 "type, ? unreadable.",
+	 2, 3, OPTIONS(OPT_JSON), cmd_diff},
+	{"find", "GLOB", "find a name in all snapshots",
+	 "A line for each version of each path that matches: its first snapshot, its last, the "
+	 "writer "
+	 "and the size. A GLOB without a slash matches names in any folder, one with a slash whole "
+	 "paths; ** crosses folders.",
+	 1, 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_find},
+	{"history", "PATH", "list the versions of a file",
+	 "A line for each version: its first snapshot, its last, and how many in a row have it.", 1,
+	 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_history},
 	{"check", "", "look for damage", "Exit status 4 means that there is some.", 0, 0,
 	 OPTIONS(OPT_READ_DATA, OPT_JSON), cmd_check},
 	{"trust import", "CARD", "trust the founder of a repository whose card was handed over",

@@ -21,6 +21,7 @@
 
 #include "tillfs/backup.h"
 #include "tillfs/base.h"
+#include "tillfs/compare.h"
 #include "tillfs/config.h"
 #include "tillfs/keyring.h"
 #include "tillfs/merge.h"
@@ -194,11 +195,15 @@ MUST_CHECK int target_open(struct session *s, const char *what, struct target *r
 			   struct err *err);
 void target_close(struct target *t);
 
+/* --writer, --from and --until, with progress on a terminal. */
+MUST_CHECK int timeline_options_read(const struct cli *c, struct timeline_options *ret,
+				     struct err *err);
+
 /* ---- progress and interruption -------------------------------------------------------------- */
 
 /* Makes Ctrl-C and its like end work in an orderly way; a second one ends the process. */
 void interrupts_catch(void);
-/* A sink that shows progress on a terminal, and says when to stop. */
+/* A sink that shows progress on a terminal, and says when to stop.  @c: NULL: shows nothing. */
 struct progress_sink progress_show(const struct cli *c);
 void progress_clear(void); /* takes the line away, before anything else is printed */
 
@@ -212,6 +217,11 @@ MUST_CHECK int print_buf(const struct buf *b, struct err *err);
 void append_name(struct buf *b, struct slice name);
 void append_json_text(struct buf *b, const char *key, const char *text);
 void append_count(struct buf *b, uint64_t n, const char *one, const char *many);
+
+/* Appends `, "key": {"id": …, "date": …, "time": …}`. */
+void append_json_snapshot(struct buf *b, const char *key, const struct snapshot_name *name);
+const char *entry_type_word(enum entry_type type);
+char entry_type_letter(enum entry_type type); /* as ls -l has it */
 
 int card_read(const char *path, struct card *ret, struct err *err); /* "-": standard input */
 
@@ -231,6 +241,9 @@ int cmd_restore(struct cli *c, struct err *err);
 int cmd_mount(struct cli *c, struct err *err);
 int cmd_umount(struct cli *c, struct err *err);
 int cmd_check(struct cli *c, struct err *err);
+int cmd_diff(struct cli *c, struct err *err);
+int cmd_find(struct cli *c, struct err *err);
+int cmd_history(struct cli *c, struct err *err);
 int cmd_trust_import(struct cli *c, struct err *err);
 /* What mount(8) calls: turns its command line into one of `tillfs mount`.  @ret: owned. */
 void mount_helper_arguments(int argc, char **argv, struct words *ret);

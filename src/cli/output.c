@@ -61,3 +61,37 @@ append_count(struct buf *b, uint64_t n, const char *one, const char *many)
 {
 	buf_appendf(b, "%" PRIu64 " %s", n, n == 1 ? one : many);
 }
+
+void
+append_json_snapshot(struct buf *b, const char *key, const struct snapshot_name *name)
+{
+	buf_appendf(b, ", \"%s\": {", key);
+	append_json_text(b, "id", hex(&name->id.h).s);
+	buf_append_str(b, ", ");
+	append_json_text(b, "date", date_format(name->date).s);
+	buf_append_str(b, ", ");
+	append_json_text(b, "time", time_format_rfc3339(name->time).s);
+	buf_append_u8(b, '}');
+}
+
+static const struct {
+	char letter;
+	const char *word;
+} types[] = {
+	[ENTRY_FILE] = {'-', "file"},          [ENTRY_DIR] = {'d', "directory"},
+	[ENTRY_SYMLINK] = {'l', "symlink"},    [ENTRY_FIFO] = {'p', "fifo"},
+	[ENTRY_SOCKET] = {'s', "socket"},      [ENTRY_CHAR] = {'c', "character device"},
+	[ENTRY_BLOCK] = {'b', "block device"},
+};
+
+const char *
+entry_type_word(enum entry_type type)
+{
+	return types[type].word;
+}
+
+char
+entry_type_letter(enum entry_type type)
+{
+	return types[type].letter;
+}

@@ -122,7 +122,7 @@ progress_show(const struct cli *c)
 {
 	struct progress_sink sink = {.cancel = &interrupted};
 
-	if (isatty(STDERR_FILENO) && !option_given(c, OPT_QUIET))
+	if (c != NULL && isatty(STDERR_FILENO) && !option_given(c, OPT_QUIET))
 		sink.fn = paint;
 	return sink;
 }

@@ -85,7 +85,8 @@ timeline_walk(struct repo *repo, struct reader *reader, const struct timeline_op
 			order[progress.files_total++] = &list->snapshots[i];
 	if (progress.files_total == 0 && options->writer != NULL)
 		return err_set(err, ERR_NOENT, "%s has no snapshot in that time", options->writer);
-	qsort(order, progress.files_total, sizeof(struct repo_snapshot *), in_order);
+	if (progress.files_total > 0)
+		qsort(order, progress.files_total, sizeof(struct repo_snapshot *), in_order);
 	while (r == 0 && progress.files_done < progress.files_total) {
 		if (progress_cancelled(&options->progress))
 			return err_set(err, ERR_CANCELLED, "stopped on request");

@@ -113,8 +113,7 @@ is_passing(int code)
 static int
 tell_unreadable(struct comparison *c, const struct err *why)
 {
-	struct change change = {
-		.kind = CHANGE_UNREADABLE, .path = buf_slice(&c->path), .why = why};
+	struct change change = {.kind = CHANGE_UNREADABLE, .path = buf_slice(&c->path), .why = why};
 	struct err copy = *why;
 
 	return c->fn(c->arg, &change, &copy);

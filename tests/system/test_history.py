@@ -1,0 +1,125 @@
+"""What changed, what was where, which versions there are: diff, find, history, and history/."""
+import json
+import os
+
+import pytest
+
+import harness
+
+DATES = ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"]
+
+
+@pytest.fixture
+def days(repo, folder):
+    """Four snapshots of a small shop; what each changes is said here."""
+    shop = folder / "shop"
+    harness.write_files(shop, {
+        "a/one.txt": "one", "a/two.txt": "two", "b/deep/three.txt": "three",
+        "same/keep.txt": "kept", "big.bin": os.urandom(3 << 20), "mode.txt": "mode",
+    })
+    repo.backup("--date", DATES[0], "shop", cwd=folder)
+    (shop / "a/one.txt").write_text("one, changed")
+    (shop / "a/new.txt").write_text("new")
+    repo.backup("--date", DATES[1], "shop", cwd=folder)
+    (shop / "a/two.txt").unlink()
+    (shop / "mode.txt").chmod(0o600)
+    (shop / "b/deep/three.txt").unlink()
+    (shop / "b/deep").rmdir()
+    (shop / "b/deep").write_text("a file now")
+    repo.backup("--date", DATES[2], "shop", cwd=folder)
+    (shop / "a/two.txt").write_text("two")
+    with open(shop / "big.bin", "r+b") as file:
+        file.seek(1 << 20)
+        file.write(b"changed")
+    repo.backup("--date", DATES[3], "shop", cwd=folder)
+    return repo
+
+
+def diff(repo, *args):
+    changes = json.loads(repo.tillfs("diff", "--json", *repo.access, *args).stdout)
+    return {(change["change"], change["path"]) for change in changes
+            if (change.get("new") or change["old"])["type"] != "directory"}
+
+
+def test_diff_tells_each_change(days):
+    assert diff(days, DATES[0], DATES[1]) == {("changed", "shop/a/one.txt"), ("added", "shop/a/new.txt")}
+    assert diff(days, DATES[1], DATES[2]) == {
+        ("removed", "shop/a/two.txt"), ("attributes", "shop/mode.txt"),
+        ("type", "shop/b/deep"), ("removed", "shop/b/deep/three.txt")}
+    assert diff(days, DATES[2], DATES[3], "shop/a") == {("added", "shop/a/two.txt")}
+    assert diff(days, DATES[3], DATES[3]) == set()
+    # Backwards, additions are removals.
+    assert diff(days, DATES[1], DATES[0]) == {("changed", "shop/a/one.txt"), ("removed", "shop/a/new.txt")}
+
+
+def test_diff_lines(days):
+    done = days.tillfs("diff", *days.access, DATES[0], DATES[1])
+    assert [line for line in done.stdout.splitlines() if not line.endswith("/")] == [
+        "+ shop/a/new.txt", "M shop/a/one.txt"]
+    assert "1 added, 0 removed, 1 changed" in done.stderr
+    days.tillfs("diff", *days.access, DATES[0], DATES[1], "no/such", code=1)
+    days.tillfs("diff", *days.access, DATES[0], code=2)
+
+
+def test_diff_agrees_with_the_files(days, folder):
+    """Against what diff -r finds between the restored snapshots."""
+    trees = []
+    for date in (DATES[0], DATES[3]):
+        days.restore(date, folder / date)
+        trees.append(harness.read_tree(folder / date))
+    old, new = trees
+    wanted = {("added", path) for path in new.keys() - old.keys()}
+    wanted |= {("removed", path) for path in old.keys() - new.keys()}
+    wanted |= {("changed", path) for path in old.keys() & new.keys() if old[path] != new[path]}
+    found = {pair for pair in diff(days, DATES[0], DATES[3]) if pair[0] not in ("attributes", "type")}
+    # What became a file out of a folder is a change of type, not an addition.
+    assert found == wanted - {("added", "shop/b/deep")}
+
+
+def test_find_folds_versions(days):
+    found = json.loads(days.tillfs("find", "*.txt", "--json", *days.access).stdout)
+    spans = {(item["path"], item["first"]["date"], item["last"]["date"]) for item in found}
+    assert spans == {
+        ("shop/a/new.txt", DATES[1], DATES[3]),
+        ("shop/a/one.txt", DATES[0], DATES[0]), ("shop/a/one.txt", DATES[1], DATES[3]),
+        ("shop/a/two.txt", DATES[0], DATES[1]), ("shop/a/two.txt", DATES[3], DATES[3]),
+        ("shop/b/deep/three.txt", DATES[0], DATES[1]), ("shop/mode.txt", DATES[0], DATES[3]),
+        ("shop/same/keep.txt", DATES[0], DATES[3])}
+    found = json.loads(days.tillfs("find", "shop/**/three.txt", "--json", "--until", DATES[0], *days.access).stdout)
+    assert [item["last"]["date"] for item in found] == [DATES[0]]
+    days.tillfs("find", "nothing-like-it", *days.access, code=1)
+
+
+def test_find_keeps_writers_apart(repo, folder):
+    repo.add_writer("till-04")
+    harness.write_files(folder / "shop", {"x.txt": "x"})
+    for writer in ("till-03", "till-04"):
+        repo.backup("--date", DATES[0], "shop", cwd=folder, writer=writer)
+    found = json.loads(repo.tillfs("find", "x.txt", "--json", *repo.access).stdout)
+    assert [item["writer"] for item in found] == ["till-03", "till-04"]
+    found = json.loads(repo.tillfs("find", "x.txt", "--json", "--writer", "till-04", *repo.access).stdout)
+    assert [item["writer"] for item in found] == ["till-04"]
+
+
+def history(repo, path):
+    versions = json.loads(repo.tillfs("history", path, "--json", *repo.access).stdout)
+    return [(v["first"]["date"], v["last"]["date"], v["snapshots"],
+             v.get("missing_since", {}).get("date")) for v in versions]
+
+
+def test_history_of_a_file(days):
+    assert history(days, "shop/a/one.txt") == [(DATES[0], DATES[0], 1, None), (DATES[1], DATES[3], 3, None)]
+    assert history(days, "shop/a/two.txt") == [(DATES[0], DATES[1], 2, DATES[2]), (DATES[3], DATES[3], 1, None)]
+    assert history(days, "shop/mode.txt") == [(DATES[0], DATES[3], 4, None)]
+    assert history(days, "shop/big.bin") == [(DATES[0], DATES[2], 3, None), (DATES[3], DATES[3], 1, None)]
+    days.tillfs("history", "shop/none", *days.access, code=1)
+    days.tillfs("history", "shop/a", *days.access, code=1)
+
+
+def test_a_damaged_snapshot_is_named_and_the_rest_told(days):
+    victim = days.snapshots()[1]
+    [key] = [key for key in days.objects("snapshots/") if victim["id"] in key]
+    harness.flip_bit(days.store / key, 400)
+    done = days.tillfs("history", "shop/a/one.txt", *days.access, code=1)
+    assert DATES[1] in done.stderr and "may lack something" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
