@@ -12,6 +12,9 @@
 struct check_options {
 	bool read_data; /* read every byte of every pack, and open every segment that a snapshot
 			   reaches */
+	const struct snapshot_name *only; /* NULL: everything; else these snapshots and what they
+					     reach, and nothing that opening has found */
+	size_t n_only;
 	struct progress_sink progress;
 	/* Called for each finding with a whole sentence, as it is found; one call at a time. */
 	void (*found)(void *arg, int code, const char *sentence);
@@ -20,7 +23,8 @@ struct check_options {
 
 struct check_result {
 	uint64_t snapshots, packs, objects, bytes;
-	uint64_t damaged;      /* findings that mean lost or altered data */
+	uint64_t damaged; /* findings that mean lost or altered data */
+	uint64_t packs_read, bytes_read;
 	uint64_t unreferenced; /* packs that no snapshot reaches: harmless leftovers of broken runs
 				*/
 };

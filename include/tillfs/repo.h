@@ -86,6 +86,13 @@ const struct repo_id *repo_id(const struct repo *r);
 struct store *repo_store(const struct repo *r);
 /* The ledger's state as of the last refresh.  Threads: not while another thread may refresh. */
 const struct ledger_state *repo_ledger(const struct repo *r);
+/**
+ * repo_ledger_entry - one entry of those that count, read again.
+ * @seq: 1 … repo_ledger()->head.seq
+ * Return: 0, ERR_NOENT, or what the store says.  Threads: any.
+ */
+MUST_CHECK int repo_ledger_entry(struct repo *r, uint64_t seq, struct ledger_entry **ret,
+				 struct err *err);
 const struct seal_key *repo_roster(const struct repo *r);
 
 struct repo_list *repo_list_get(struct repo *r); /* Threads: any */

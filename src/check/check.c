@@ -63,15 +63,17 @@ check_all(struct job *job, struct err *err)
 {
 	int r;
 
-	tell_findings(job);
+	if (job->options->only == NULL)
+		tell_findings(job);
 	r = inventory_take(job, err);
-	for (size_t i = 0; r == 0 && i < job->inventory.n_sealed; i++)
+	for (size_t i = 0; r == 0 && job->options->only == NULL && i < job->inventory.n_sealed; i++)
 		r = check_sealed(job, job->inventory.sealed[i], err);
 	if (r == 0)
 		r = snapshots_check(job, err);
 	if (r < 0)
 		return r;
-	tell_findings(job); /* of snapshots that contradict each other */
+	if (job->options->only == NULL)
+		tell_findings(job); /* of snapshots that contradict each other */
 	packs_tell(job);
 	return job->options->read_data ? data_check(job, err) : 0;
 }

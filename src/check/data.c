@@ -231,8 +231,11 @@ take_pack(struct crew *crew)
 	const struct stored_pack *ret = NULL;
 
 	pthread_mutex_lock(&job->lock);
-	if (crew->code == 0 && crew->next < job->inventory.n_packs)
+	while (ret == NULL && crew->code == 0 && crew->next < job->inventory.n_packs) {
 		ret = &job->inventory.packs[crew->next++];
+		if (job->options->only != NULL && pack_number(job, &ret->id) == UINT32_MAX)
+			ret = NULL;
+	}
 	pthread_mutex_unlock(&job->lock);
 	return ret;
 }
@@ -247,6 +250,8 @@ done_pack(struct crew *crew, const struct stored_pack *pack, int code, const str
 		crew->code = code;
 		crew->err = *err;
 	}
+	job->ret->packs_read++;
+	job->ret->bytes_read += pack->len;
 	job->progress.files_done++;
 	job->progress.bytes_done += pack->len;
 	progress_report(&job->options->progress, &job->progress);
@@ -282,11 +287,13 @@ data_check(struct job *job, struct err *err)
 	struct crew crew = {.job = job};
 	pthread_t threads[THREADS_MAX];
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	bool all = job->options->only == NULL;
 	unsigned n = 0;
 
-	job->progress = (struct progress){.stage = "reading packs",
-					  .files_total = job->inventory.n_packs,
-					  .bytes_total = job->inventory.pack_bytes};
+	job->progress =
+		(struct progress){.stage = "reading packs",
+				  .files_total = all ? job->inventory.n_packs : job->n_packs,
+				  .bytes_total = all ? job->inventory.pack_bytes : 0};
 	while (n + 1 < min_u64(cpus > 0 ? (uint64_t)cpus : 1, THREADS_MAX) &&
 	       pthread_create(&threads[n], NULL, work, &crew) == 0)
 		n++;

@@ -68,7 +68,8 @@ take(void *arg, const struct store_entry *entry, struct err *err)
 		inv->sealed[inv->n_sealed++] = str_copy(key);
 	} else if (strcmp(key, "config") != 0 && !begins_with(key, "ledger/") &&
 		   !begins_with(key, "snapshots/")) {
-		tell_stranger(job, key); /* of the others, repo has told */
+		if (job->options->only == NULL)
+			tell_stranger(job, key); /* of the others, repo has told */
 	}
 	return 0;
 }

@@ -86,21 +86,34 @@ check_one(struct job *job, uint32_t number, const struct snapshot_name *before, 
 	return check_trees(job, number, o, label.s, err);
 }
 
+static bool
+is_wanted(const struct job *job, uint32_t number)
+{
+	const struct check_options *o = job->options;
+	const struct hash *id = &job->list->snapshots[number].name.id.h;
+
+	for (size_t i = 0; o->only != NULL && i < o->n_only; i++)
+		if (hash_equal(&o->only[i].id.h, id))
+			return true;
+	return o->only == NULL;
+}
+
 int
 snapshots_check(struct job *job, struct err *err)
 {
 	CLEANUP(freep) uint32_t *order = mem_array(job->list->n, sizeof *order);
 	const struct snapshot_name *before = NULL;
+	size_t n = 0;
 	int r;
 
 	for (size_t i = 0; i < job->list->n; i++)
-		order[i] = (uint32_t)i;
-	if (job->list->n > 0)
-		qsort_r(order, job->list->n, sizeof *order, visit_cmp, job->list);
+		if (is_wanted(job, (uint32_t)i))
+			order[n++] = (uint32_t)i;
+	if (n > 0)
+		qsort_r(order, n, sizeof *order, visit_cmp, job->list);
 
-	job->progress =
-		(struct progress){.stage = "checking snapshots", .files_total = job->list->n};
-	for (size_t i = 0; i < job->list->n; i++) {
+	job->progress = (struct progress){.stage = "checking snapshots", .files_total = n};
+	for (size_t i = 0; i < n; i++) {
 		if (progress_cancelled(&job->options->progress))
 			return err_set(err, ERR_CANCELLED, "interrupted");
 		r = check_one(job, order[i], before, err);

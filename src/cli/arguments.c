@@ -54,6 +54,8 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_READ_DATA] = {"read-data", 0, NULL, false, "read and check every stored byte"},
 	[OPT_FROM] = {"from", 0, "DATE", false, "the first business date, as 2026-11-20"},
 	[OPT_UNTIL] = {"until", 0, "DATE", false, "the last business date, as 2026-11-20"},
+	[OPT_SCHEDULE] = {"schedule", 0, "WORD", false,
+			  "list missing days: daily, weekdays or weekly"},
 };
 
 void

@@ -68,6 +68,11 @@ const struct command commands[] = {
 	 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_history},
 	{"check", "", "look for damage", "Exit status 4 means that there is some.", 0, 0,
 	 OPTIONS(OPT_READ_DATA, OPT_JSON), cmd_check},
+	{"verify", "SNAPSHOT|DATE|WRITER", "prove snapshots: who made them, and every byte",
+	 "Checks the signature, the enrolment of its writer, the writer's chain from its first "
+	 "snapshot on, and every byte down to the packs, and prints a statement. Exit status 4 "
+	 "means that something does not hold.",
+	 1, 1, OPTIONS(OPT_SCHEDULE, OPT_JSON), cmd_verify},
 	{"trust import", "CARD", "trust the founder of a repository whose card was handed over",
 	 "CARD is a file, or - for standard input; the identity's file gets the pin.", 1, 1,
 	 NO_OPTIONS, cmd_trust_import},

@@ -77,6 +77,7 @@ enum option {
 	OPT_READ_DATA,
 	OPT_FROM,
 	OPT_UNTIL,
+	OPT_SCHEDULE,
 	OPT_END,
 };
 
@@ -244,6 +245,7 @@ int cmd_check(struct cli *c, struct err *err);
 int cmd_diff(struct cli *c, struct err *err);
 int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
+int cmd_verify(struct cli *c, struct err *err);
 int cmd_trust_import(struct cli *c, struct err *err);
 /* What mount(8) calls: turns its command line into one of `tillfs mount`.  @ret: owned. */
 void mount_helper_arguments(int argc, char **argv, struct words *ret);
