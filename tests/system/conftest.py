@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 import harness
+from servers import ceph, certificates  # noqa: F401 - fixtures
 
 
 def pytest_configure(config):
