@@ -24,15 +24,27 @@ struct db_stmt;
  */
 MUST_CHECK int db_open(const char *path, const char *schema, int version, struct db **ret,
 		       struct err *err);
+/**
+ * db_open_existing - open for reading only what db_open made, on read-only media too.
+ * Return: 0, ERR_NOENT, ERR_DENIED, ERR_CORRUPT when it is damaged, no database, or of another
+ * version, ERR_IO.
+ */
+MUST_CHECK int db_open_existing(const char *path, int version, struct db **ret, struct err *err);
 void db_close(struct db *db); /* finalises its statements too */
 DEFINE_FREEP(struct db *, db_close)
 MUST_CHECK int db_exec(struct db *db, const char *sql, struct err *err);
 
 /* Borrowed from the db until it closes.  A mistake in @sql ends the process: it is ours. */
 struct db_stmt *db_prepare(struct db *db, const char *sql);
+/* The same for a database from elsewhere, which may lack what @sql names.  Return: 0, ERR_CORRUPT,
+ * …
+ */
+MUST_CHECK int db_prepare_foreign(struct db *db, const char *sql, struct db_stmt **ret,
+				  struct err *err);
 /* Parameters from 1; bytes are borrowed until the next db_reset. */
 void db_bind_int(struct db_stmt *s, int i, int64_t v);
 void db_bind_bytes(struct db_stmt *s, int i, const void *p, size_t len);
+void db_bind_text(struct db_stmt *s, int i, const void *p, size_t len); /* the same, as text */
 /**
  * db_step - run to the next row.
  * Return: 1 a row, 0 done, or ERR_CORRUPT, ERR_BUSY, ERR_NOSPACE, ERR_IO.

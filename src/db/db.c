@@ -120,6 +120,64 @@ db_open(const char *path, const char *schema, int version, struct db **ret, stru
 	return 0;
 }
 
+/* A path as SQLite's URIs have it. */
+static char *
+uri_of(const char *path, const char *how)
+{
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+
+	buf_append_str(&b, "file:");
+	for (const char *s = path; *s != '\0'; s++) {
+		if (strchr("%?#", *s) != NULL)
+			buf_appendf(&b, "%%%02x", (unsigned char)*s);
+		else
+			buf_append_u8(&b, (uint8_t)*s);
+	}
+	buf_appendf(&b, "?%s", how);
+	return str_copy(buf_cstr(&b));
+}
+
+static int
+open_reading(const char *path, const char *how, int version, struct db **ret, struct err *err)
+{
+	CLEANUP(db_closep) struct db *db = mem_alloc(sizeof *db);
+	CLEANUP(freep) char *uri = uri_of(path, how);
+	int found = 0, rc, r;
+
+	db->path = str_copy(path);
+	rc = sqlite3_open_v2(uri, &db->handle,
+			     SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc != SQLITE_OK)
+		return fail(db, rc, err);
+	sqlite3_busy_timeout(db->handle, 5000);
+	/* It may come from anywhere: no SQL that it brings along is run. */
+	r = db_exec(db, "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;", err);
+	if (r == 0)
+		r = user_version(db, &found, err);
+	if (r < 0)
+		return r;
+	if (found != version)
+		return err_set(err, ERR_CORRUPT, "%s: has version %d, this tillfs reads %d", path,
+			       found, version);
+	*ret = steal_ptr(&db);
+	return 0;
+}
+
+int
+db_open_existing(const char *path, int version, struct db **ret, struct err *err)
+{
+	int r;
+
+	*ret = NULL;
+	if (access(path, R_OK) < 0)
+		return err_sys(err, "%s", path);
+	r = open_reading(path, "mode=ro", version, ret, err);
+	/* In a folder that can't be written to, there is no place for what WAL needs. */
+	if (r < 0 && r != ERR_CORRUPT && access(path, W_OK) < 0)
+		r = open_reading(path, "mode=ro&immutable=1", version, ret, err);
+	return r;
+}
+
 void
 db_close(struct db *db)
 {
@@ -152,6 +210,27 @@ db_prepare(struct db *db, const char *sql)
 	return s;
 }
 
+int
+db_prepare_foreign(struct db *db, const char *sql, struct db_stmt **ret, struct err *err)
+{
+	struct db_stmt *s;
+	sqlite3_stmt *handle = NULL;
+	int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL);
+
+	*ret = NULL;
+	if (rc == SQLITE_ERROR)
+		return err_set(err, ERR_CORRUPT, "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	if (rc != SQLITE_OK)
+		return fail(db, rc, err);
+	s = mem_alloc(sizeof *s);
+	s->db = db;
+	s->handle = handle;
+	array_reserve(db->stmts, db->n, db->cap);
+	db->stmts[db->n++] = s;
+	*ret = s;
+	return 0;
+}
+
 void
 db_bind_int(struct db_stmt *s, int i, int64_t v)
 {
@@ -162,6 +241,12 @@ void
 db_bind_bytes(struct db_stmt *s, int i, const void *p, size_t len)
 {
 	sqlite3_bind_blob64(s->handle, i, len > 0 ? p : "", len, SQLITE_STATIC);
+}
+
+void
+db_bind_text(struct db_stmt *s, int i, const void *p, size_t len)
+{
+	sqlite3_bind_text64(s->handle, i, len > 0 ? p : "", len, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 int

@@ -1,0 +1,125 @@
+/*
+ * internal.h - what the files of the access log share.
+ *
+ *	entry.c    an entry as columns, and its hash
+ *	log.c      the SQLite file: appending to the chain, signing its head
+ *	queue.c    events on their way to the thread that writes them
+ *	session.c  a session, from its entry "start" to its entry "stop"
+ *	head.c     signed heads
+ *	pin.c      heads remembered in the state folder
+ *	read.c     entries, filtered
+ *	verify.c   chain, numbers, heads
+ */
+#ifndef AUDIT_INTERNAL_H
+#define AUDIT_INTERNAL_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "tillfs/audit.h"
+#include "tillfs/db.h"
+
+#define AUDIT_VERSION 1
+#define NS_PER_SEC    INT64_C(1000000000)
+
+static inline int64_t
+audit_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * NS_PER_SEC + t.tv_nsec;
+}
+
+/* ---- entries */
+
+#define ENTRY_COLUMNS                                                                              \
+	"seq, time, session, number, kind, uid, gid, pid, program, snapshot, path, bytes, ended, " \
+	"result, detail, about, case_ref, reason, hash"
+
+void entry_bind(struct db_stmt *s, const struct audit_entry *e);
+/* Borrowed until the statement's next step. */
+void entry_from_row(struct db_stmt *s, struct audit_entry *ret);
+/* The hash of an entry that follows one of hash @before. */
+void entry_hash(const struct hash *before, const struct audit_entry *e, struct buf *scratch,
+		struct hash *ret);
+/* What stands before the first entry. */
+void entry_genesis(const uint8_t log[AUDIT_LOG_ID_LEN], struct hash *ret);
+
+/* ---- the file */
+
+struct audit_log {
+	struct db *db;
+	char *path; /* of the file */
+	uint8_t id[AUDIT_LOG_ID_LEN];
+	struct db_stmt *insert, *tail, *insert_head;
+	struct buf scratch;
+	const struct seal_pair *signer; /* borrowed */
+	char *state;                    /* or NULL */
+	struct audit_head latest;       /* of the last commit of ours; seq 0: none */
+	uint64_t signed_seq;
+	bool unsynced; /* committed, but perhaps not on the disk */
+};
+MUST_CHECK int log_open(const struct audit_options *options, struct audit_log *ret,
+			struct err *err);
+void log_close(struct audit_log *l);
+/* Finishes an entry in place: sequence, hash. */
+typedef void log_next_fn(void *arg, struct audit_entry *ret);
+/**
+ * log_append - append entries in one transaction, all or none.
+ * @next: gives the next one each time; a session of 0 becomes the entry's own sequence
+ */
+MUST_CHECK int log_append(struct audit_log *l, size_t n, log_next_fn *next, void *arg,
+			  struct err *err);
+MUST_CHECK int log_sync(struct audit_log *l, struct err *err);
+/* Signs the latest entry of ours unless that was done.  What was signed is durable. */
+MUST_CHECK int log_sign(struct audit_log *l, struct err *err);
+
+/* ---- events on their way */
+
+/* Who waits until an entry is committed.  Protected by the log's lock. */
+struct queue_waiter {
+	bool done;
+	int code;
+	struct err err;
+};
+struct queue_item {
+	struct audit_entry e;        /* its texts lie behind this struct */
+	struct queue_waiter *waiter; /* or NULL */
+};
+#define QUEUE_MAX 65536u
+
+struct queue {
+	struct queue_item **items; /* numbers ascending */
+	size_t n, cap;
+	uint64_t dropped; /* since the last entry that tells of such */
+};
+struct queue_item *queue_item_new(const struct audit_event *event, const char *case_ref,
+				  const char *reason);
+void queue_push(struct queue *q, struct queue_item *item);
+struct queue_item *queue_find(struct queue *q, uint64_t number); /* or NULL */
+void queue_fini(struct queue *q);
+/* Puts what could not be written back in front of what came since; waiters don't stay. */
+void queue_put_back(struct queue *q, struct queue *unwritten);
+
+/* ---- the session */
+
+struct audit {
+	struct audit_log log; /* the writer thread's, once that runs */
+	char *case_ref, *reason, *program;
+	uint64_t session;
+	bool required;
+	struct audit_entry base; /* what all entries of the session share */
+
+	pthread_mutex_t lock;
+	pthread_cond_t work; /* for the writer: urgent work, or the end */
+	pthread_cond_t done; /* for waiters */
+	pthread_t writer;
+	/* protected by lock */
+	bool running, stopping, urgent;
+	uint64_t number; /* of the latest event */
+	struct queue queue;
+	bool failing; /* so that the log is told once */
+};
+
+#endif /* AUDIT_INTERNAL_H */
