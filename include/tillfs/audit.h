@@ -85,6 +85,8 @@ bool audit_required(const struct audit *a);
 
 /* ---- reading */
 
+#define AUDIT_NOBODY UINT64_MAX
+
 /* An entry as it stands in the log; borrowed for the call. */
 struct audit_entry {
 	uint64_t seq;     /* from 1 */
@@ -92,7 +94,7 @@ struct audit_entry {
 	uint64_t session; /* the sequence of its "start" */
 	uint64_t number;  /* of the event in its session, from 1; 0: not an event */
 	struct slice kind;
-	uint64_t uid, gid, pid;
+	uint64_t uid, gid, pid; /* AUDIT_NOBODY in the end of an event: see what it is about */
 	struct slice program, snapshot, path;
 	uint64_t bytes;
 	int64_t ended_ns;    /* 0: no end, or in an entry of its own */

@@ -55,8 +55,10 @@ struct config {
 	char *identity;
 	char *writer;
 	char *state;
-	char *zone;     /* Olson name, "" = the system's */
-	int cutoff_min; /* minutes after midnight */
+	char *audit;         /* the access log, or its folder */
+	bool audit_required; /* answer no access before it is on record */
+	char *zone;          /* Olson name, "" = the system's */
+	int cutoff_min;      /* minutes after midnight */
 	char **excludes;
 	size_t n_excludes, cap_excludes;
 	struct config_class *classes;
@@ -70,9 +72,10 @@ struct config {
  *        setting in the user's file replaces the system's; its excludes and its classes each
  *        replace the whole list
  *
- * Sections: [tillfs] repository, identity, writer, state, time-zone, cutoff = HH:MM, exclude
- * (several); [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming
- * file and line, ERR_NOENT for a @path that isn't there.
+ * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no,
+ * time-zone, cutoff = HH:MM, exclude (several); [class NAME] pattern (several), NAME as
+ * [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
+ * there.
  */
 MUST_CHECK int config_load(const char *path, struct config *ret, struct err *err);
 /* The same from text, for tests and fuzzing. */

@@ -16,7 +16,7 @@ bind_text(struct db_stmt *s, int i, struct slice text)
 }
 
 void
-entry_bind(struct db_stmt *s, const struct audit_entry *e)
+audit_entry_bind(struct db_stmt *s, const struct audit_entry *e)
 {
 	int i = 1;
 
@@ -42,7 +42,7 @@ entry_bind(struct db_stmt *s, const struct audit_entry *e)
 }
 
 void
-entry_from_row(struct db_stmt *s, struct audit_entry *ret)
+audit_entry_from_row(struct db_stmt *s, struct audit_entry *ret)
 {
 	struct slice hash = db_bytes(s, 18);
 
@@ -78,8 +78,8 @@ put(struct buf *b, struct slice text)
 }
 
 void
-entry_hash(const struct hash *before, const struct audit_entry *e, struct buf *scratch,
-	   struct hash *ret)
+audit_entry_hash(const struct hash *before, const struct audit_entry *e, struct buf *scratch,
+		 struct hash *ret)
 {
 	struct buf *b = scratch;
 
@@ -108,7 +108,7 @@ entry_hash(const struct hash *before, const struct audit_entry *e, struct buf *s
 }
 
 void
-entry_genesis(const uint8_t log[AUDIT_LOG_ID_LEN], struct hash *ret)
+audit_entry_genesis(const uint8_t log[AUDIT_LOG_ID_LEN], struct hash *ret)
 {
 	seal_hash_purpose(PURPOSE, log, AUDIT_LOG_ID_LEN, ret);
 }

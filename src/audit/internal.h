@@ -2,8 +2,8 @@
  * internal.h - what the files of the access log share.
  *
  *	entry.c    an entry as columns, and its hash
- *	log.c      the SQLite file: appending to the chain, signing its head
- *	queue.c    events on their way to the thread that writes them
+ *	chain.c    the SQLite file: appending to the chain, signing its head
+ *	pending.c  events on their way to the thread that writes them
  *	session.c  a session, from its entry "start" to its entry "stop"
  *	head.c     signed heads
  *	pin.c      heads remembered in the state folder
@@ -37,18 +37,18 @@ audit_now_ns(void)
 	"seq, time, session, number, kind, uid, gid, pid, program, snapshot, path, bytes, ended, " \
 	"result, detail, about, case_ref, reason, hash"
 
-void entry_bind(struct db_stmt *s, const struct audit_entry *e);
+void audit_entry_bind(struct db_stmt *s, const struct audit_entry *e);
 /* Borrowed until the statement's next step. */
-void entry_from_row(struct db_stmt *s, struct audit_entry *ret);
+void audit_entry_from_row(struct db_stmt *s, struct audit_entry *ret);
 /* The hash of an entry that follows one of hash @before. */
-void entry_hash(const struct hash *before, const struct audit_entry *e, struct buf *scratch,
-		struct hash *ret);
+void audit_entry_hash(const struct hash *before, const struct audit_entry *e, struct buf *scratch,
+		      struct hash *ret);
 /* What stands before the first entry. */
-void entry_genesis(const uint8_t log[AUDIT_LOG_ID_LEN], struct hash *ret);
+void audit_entry_genesis(const uint8_t log[AUDIT_LOG_ID_LEN], struct hash *ret);
 
 /* ---- the file */
 
-struct audit_log {
+struct chain {
 	struct db *db;
 	char *path; /* of the file */
 	uint8_t id[AUDIT_LOG_ID_LEN];
@@ -60,52 +60,51 @@ struct audit_log {
 	uint64_t signed_seq;
 	bool unsynced; /* committed, but perhaps not on the disk */
 };
-MUST_CHECK int log_open(const struct audit_options *options, struct audit_log *ret,
-			struct err *err);
-void log_close(struct audit_log *l);
+MUST_CHECK int chain_open(const struct audit_options *options, struct chain *ret, struct err *err);
+void chain_close(struct chain *l);
 /* Finishes an entry in place: sequence, hash. */
-typedef void log_next_fn(void *arg, struct audit_entry *ret);
+typedef void chain_next_fn(void *arg, struct audit_entry *ret);
 /**
- * log_append - append entries in one transaction, all or none.
+ * chain_append - append entries in one transaction, all or none.
  * @next: gives the next one each time; a session of 0 becomes the entry's own sequence
  */
-MUST_CHECK int log_append(struct audit_log *l, size_t n, log_next_fn *next, void *arg,
-			  struct err *err);
-MUST_CHECK int log_sync(struct audit_log *l, struct err *err);
+MUST_CHECK int chain_append(struct chain *l, size_t n, chain_next_fn *next, void *arg,
+			    struct err *err);
+MUST_CHECK int chain_sync(struct chain *l, struct err *err);
 /* Signs the latest entry of ours unless that was done.  What was signed is durable. */
-MUST_CHECK int log_sign(struct audit_log *l, struct err *err);
+MUST_CHECK int chain_sign(struct chain *l, struct err *err);
 
 /* ---- events on their way */
 
 /* Who waits until an entry is committed.  Protected by the log's lock. */
-struct queue_waiter {
+struct pending_waiter {
 	bool done;
 	int code;
 	struct err err;
 };
-struct queue_item {
-	struct audit_entry e;        /* its texts lie behind this struct */
-	struct queue_waiter *waiter; /* or NULL */
+struct pending_event {
+	struct audit_entry e;          /* its texts lie behind this struct */
+	struct pending_waiter *waiter; /* or NULL */
 };
-#define QUEUE_MAX 65536u
+#define PENDING_MAX 65536u
 
-struct queue {
-	struct queue_item **items; /* numbers ascending */
+struct pending {
+	struct pending_event **items; /* numbers ascending */
 	size_t n, cap;
 	uint64_t dropped; /* since the last entry that tells of such */
 };
-struct queue_item *queue_item_new(const struct audit_event *event, const char *case_ref,
-				  const char *reason);
-void queue_push(struct queue *q, struct queue_item *item);
-struct queue_item *queue_find(struct queue *q, uint64_t number); /* or NULL */
-void queue_fini(struct queue *q);
+struct pending_event *pending_item_new(const struct audit_event *event, const char *case_ref,
+				       const char *reason);
+void pending_push(struct pending *q, struct pending_event *item);
+struct pending_event *pending_find(struct pending *q, uint64_t number); /* or NULL */
+void pending_fini(struct pending *q);
 /* Puts what could not be written back in front of what came since; waiters don't stay. */
-void queue_put_back(struct queue *q, struct queue *unwritten);
+void pending_put_back(struct pending *q, struct pending *unwritten);
 
 /* ---- the session */
 
 struct audit {
-	struct audit_log log; /* the writer thread's, once that runs */
+	struct chain log; /* the writer thread's, once that runs */
 	char *case_ref, *reason, *program;
 	uint64_t session;
 	bool required;
@@ -118,7 +117,7 @@ struct audit {
 	/* protected by lock */
 	bool running, stopping, urgent;
 	uint64_t number; /* of the latest event */
-	struct queue queue;
+	struct pending queue;
 	bool failing; /* so that the log is told once */
 };
 

@@ -100,7 +100,7 @@ audit_read(const char *path, const struct audit_filter *filter, audit_entry_fn *
 	while ((r = db_step(s, err)) == 1) {
 		struct audit_entry e;
 
-		entry_from_row(s, &e);
+		audit_entry_from_row(s, &e);
 		r = give(&c, &e, err);
 		if (r != 0)
 			break;

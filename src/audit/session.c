@@ -44,7 +44,7 @@ append_own(struct audit *a, const char *kind, const char *detail, uint64_t about
 {
 	struct own_entry o = {a, kind, detail, about};
 
-	return log_append(&a->log, 1, next_own, &o, err);
+	return chain_append(&a->log, 1, next_own, &o, err);
 }
 
 /* Sessions that have no end, and whose process has none of its own any more. */
@@ -98,7 +98,7 @@ tell_lost(struct audit *a, struct err *err)
 
 struct batch {
 	struct audit *a;
-	struct queue *q;
+	struct pending *q;
 	size_t next;
 	char lost[96]; /* what an entry about dropped ones says */
 };
@@ -119,21 +119,21 @@ next_of_batch(void *arg, struct audit_entry *ret)
 }
 
 static int
-write_batch(struct audit *a, struct queue *q, struct err *err)
+write_batch(struct audit *a, struct pending *q, struct err *err)
 {
 	struct batch b = {.a = a, .q = q};
 
 	if (q->dropped > 0)
 		(void)snprintf(b.lost, sizeof b.lost, "%" PRIu64 " entries could not be written",
 			       q->dropped);
-	return log_append(&a->log, q->n + (q->dropped > 0), next_of_batch, &b, err);
+	return chain_append(&a->log, q->n + (q->dropped > 0), next_of_batch, &b, err);
 }
 
 static void
-answer_waiters(struct audit *a, struct queue *q, int code, const struct err *err)
+answer_waiters(struct audit *a, struct pending *q, int code, const struct err *err)
 {
 	for (size_t i = 0; i < q->n; i++) {
-		struct queue_waiter *w = q->items[i]->waiter;
+		struct pending_waiter *w = q->items[i]->waiter;
 
 		if (w == NULL)
 			continue;
@@ -148,24 +148,24 @@ answer_waiters(struct audit *a, struct queue *q, int code, const struct err *err
 static bool
 flush_locked(struct audit *a)
 {
-	struct queue q = a->queue;
+	struct pending q = a->queue;
 	struct err err = ERR_INIT;
 	int r = 0;
 
 	if (q.n == 0 && q.dropped == 0)
 		return true;
-	a->queue = (struct queue){0};
+	a->queue = (struct pending){0};
 	a->urgent = false;
 	pthread_mutex_unlock(&a->lock);
 	r = write_batch(a, &q, &err);
 	pthread_mutex_lock(&a->lock);
 	answer_waiters(a, &q, r, &err);
 	if (r == 0) {
-		queue_fini(&q);
+		pending_fini(&q);
 	} else {
 		if (!a->failing)
 			log_write(LOG_ERROR, "access log: %s", err.msg);
-		queue_put_back(&a->queue, &q);
+		pending_put_back(&a->queue, &q);
 	}
 	a->failing = r < 0;
 	return r == 0;
@@ -197,10 +197,10 @@ settle(struct audit *a, uint64_t *next_sync, uint64_t *next_sign)
 	int r = 0;
 
 	if (now >= *next_sign) {
-		r = log_sign(&a->log, &err);
+		r = chain_sign(&a->log, &err);
 		*next_sign = now + SIGN_MS;
 	} else if (now >= *next_sync) {
-		r = log_sync(&a->log, &err);
+		r = chain_sync(&a->log, &err);
 		*next_sync = now + SYNC_MS;
 	}
 	if (r < 0)
@@ -290,8 +290,8 @@ audit_new(const struct audit_options *o)
 static void
 audit_destroy(struct audit *a)
 {
-	log_close(&a->log);
-	queue_fini(&a->queue);
+	chain_close(&a->log);
+	pending_fini(&a->queue);
 	pthread_cond_destroy(&a->work);
 	pthread_cond_destroy(&a->done);
 	pthread_mutex_destroy(&a->lock);
@@ -319,7 +319,7 @@ begin(struct audit *a, struct err *err)
 		return r;
 	a->session = a->log.latest.seq;
 	r = tell_lost(a, err);
-	return r < 0 ? r : log_sign(&a->log, err);
+	return r < 0 ? r : chain_sign(&a->log, err);
 }
 
 int
@@ -335,7 +335,7 @@ audit_open(const struct audit_options *options, struct audit **ret, struct err *
 	if (r < 0)
 		return r;
 	a = audit_new(options);
-	r = log_open(options, &a->log, err);
+	r = chain_open(options, &a->log, err);
 	if (r == 0) {
 		r = begin(a, err);
 		if (r < 0)
@@ -365,17 +365,17 @@ audit_required(const struct audit *a)
 
 /* Takes @item, or drops it.  Return: its number, 0 when dropped. */
 static uint64_t
-push_locked(struct audit *a, struct queue_item *item)
+push_locked(struct audit *a, struct pending_event *item)
 {
 	uint64_t number = ++a->number;
 
 	item->e.number = number;
-	if (a->queue.n >= QUEUE_MAX) {
+	if (a->queue.n >= PENDING_MAX) {
 		a->queue.dropped++;
 		free(item);
 		return 0;
 	}
-	queue_push(&a->queue, item);
+	pending_push(&a->queue, item);
 	return number;
 }
 
@@ -387,7 +387,7 @@ wake_writer_locked(struct audit *a)
 }
 
 static int
-wait_committed_locked(struct audit *a, struct queue_waiter *w, struct err *err)
+wait_committed_locked(struct audit *a, struct pending_waiter *w, struct err *err)
 {
 	wake_writer_locked(a);
 	while (!w->done)
@@ -398,9 +398,9 @@ wait_committed_locked(struct audit *a, struct queue_waiter *w, struct err *err)
 }
 
 static int
-record_locked(struct audit *a, struct queue_item *item, uint64_t *ret_number, struct err *err)
+record_locked(struct audit *a, struct pending_event *item, uint64_t *ret_number, struct err *err)
 {
-	struct queue_waiter waiter = {0};
+	struct pending_waiter waiter = {0};
 	int r = start_writer_locked(a, err);
 
 	if (r < 0) {
@@ -411,13 +411,13 @@ record_locked(struct audit *a, struct queue_item *item, uint64_t *ret_number, st
 		item->waiter = &waiter;
 	*ret_number = push_locked(a, item);
 	if (!a->required) {
-		if (a->queue.n == QUEUE_MAX / 2)
+		if (a->queue.n == PENDING_MAX / 2)
 			wake_writer_locked(a);
 		return 0;
 	}
 	if (*ret_number == 0)
 		return err_set(err, ERR_BUSY, "access log: %u entries wait to be written",
-			       QUEUE_MAX);
+			       PENDING_MAX);
 	return wait_committed_locked(a, &waiter, err);
 }
 
@@ -425,10 +425,14 @@ int
 audit_record(struct audit *a, const struct audit_event *event, uint64_t *ret_number,
 	     struct err *err)
 {
-	struct queue_item *item = queue_item_new(event, a->case_ref, a->reason);
+	struct audit_event e = *event;
+	struct pending_event *item;
 	uint64_t number = 0;
 	int r;
 
+	if (e.program == NULL && e.pid == a->base.pid)
+		e.program = a->program;
+	item = pending_item_new(&e, a->case_ref, a->reason);
 	pthread_mutex_lock(&a->lock);
 	r = record_locked(a, item, &number, err);
 	pthread_mutex_unlock(&a->lock);
@@ -441,7 +445,7 @@ audit_record(struct audit *a, const struct audit_event *event, uint64_t *ret_num
 static bool
 end_in_place_locked(struct audit *a, uint64_t number, uint64_t bytes, int code)
 {
-	struct queue_item *item = queue_find(&a->queue, number);
+	struct pending_event *item = pending_find(&a->queue, number);
 
 	if (item == NULL || code != 0)
 		return false;
@@ -465,10 +469,12 @@ audit_end(struct audit *a, uint64_t number, uint64_t bytes, int code, const char
 	if (ended)
 		return;
 
-	struct queue_item *item = queue_item_new(&event, a->case_ref, a->reason);
+	struct pending_event *item = pending_item_new(&event, a->case_ref, a->reason);
 
 	pthread_mutex_lock(&a->lock);
 	item->e.ended_ns = item->e.time_ns;
+	/* Whose it was stands in the entry that it is about. */
+	item->e.uid = item->e.gid = item->e.pid = AUDIT_NOBODY;
 	push_locked(a, item);
 	pthread_mutex_unlock(&a->lock);
 }
@@ -501,7 +507,7 @@ audit_close(struct audit *a, struct err *err)
 	if (r == 0)
 		r = append_own(a, "stop", words, 0, err);
 	if (r == 0)
-		r = log_sign(&a->log, err);
+		r = chain_sign(&a->log, err);
 	audit_destroy(a);
 	return r < 0 ? err_add(err, r, "access log") : 0;
 }

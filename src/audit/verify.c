@@ -204,7 +204,7 @@ check_entry(struct verifier *x, const struct audit_entry *e)
 		x->broken = true;
 		return;
 	}
-	entry_hash(&x->hash, e, &x->scratch, &hash);
+	audit_entry_hash(&x->hash, e, &x->scratch, &hash);
 	if (!hash_equal(&hash, &e->hash)) {
 		find(v,
 		     "entry %" PRIu64
@@ -231,7 +231,7 @@ check_entries(struct verifier *x, struct db *db, struct err *err)
 	while ((r = db_step(s, err)) == 1) {
 		struct audit_entry e;
 
-		entry_from_row(s, &e);
+		audit_entry_from_row(s, &e);
 		check_entry(x, &e);
 	}
 	return r;
@@ -315,7 +315,7 @@ verify(struct verifier *x, struct db *db, const struct audit_head *heads, size_t
 			add_head(x, &heads[i]);
 	if (x->n_heads > 0)
 		qsort(x->heads, x->n_heads, sizeof *x->heads, cmp_heads);
-	entry_genesis(log, &x->hash);
+	audit_entry_genesis(log, &x->hash);
 	r = check_entries(x, db, err);
 	if (r == 0) {
 		check_end(x);

@@ -239,6 +239,7 @@ cmd_ls(struct cli *c, struct err *err)
 		return r;
 	buf_append_str(&l.text, l.json ? "[" : "");
 	r = list(&l, &s, &t, err);
+	session_recorded(&s, 0, r, err);
 	if (r < 0 && !l.json) {
 		/* What was listed before the failure is as good as ever. */
 		if (print_buf(&l.text, NULL) < 0)

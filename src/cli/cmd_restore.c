@@ -109,5 +109,6 @@ cmd_restore(struct cli *c, struct err *err)
 	interrupts_catch();
 	o.progress = progress_show(c);
 	r = restore_run(s.reader, t.opened, t.path, &o, &result, err);
+	session_recorded(&s, result.bytes, r, err);
 	return tell_result(c, &result, r, err);
 }

@@ -5,6 +5,7 @@
  *	commands.c    the table of commands
  *	arguments.c   the table of options, and parsing both
  *	help.c        texts of --help
+ *	access.c      a record of what was handed out
  *	session.c     from options, environment and configuration to an open repository
  *	passphrase.c  where passphrases come from
  *	progress.c    the progress line, and Ctrl-C
@@ -19,6 +20,7 @@
 #ifndef CLI_INTERNAL_H
 #define CLI_INTERNAL_H
 
+#include "tillfs/audit.h"
 #include "tillfs/backup.h"
 #include "tillfs/base.h"
 #include "tillfs/compare.h"
@@ -78,6 +80,10 @@ enum option {
 	OPT_FROM,
 	OPT_UNTIL,
 	OPT_SCHEDULE,
+	OPT_AUDIT,
+	OPT_AUDIT_REQUIRED,
+	OPT_CASE,
+	OPT_REASON,
 	OPT_END,
 };
 
@@ -164,7 +170,10 @@ struct session {
 	struct repo *repo;
 	struct transfer *transfer;
 	struct reader *reader;
-	size_t n_told; /* findings that were printed */
+	size_t n_told;       /* findings that were printed */
+	struct audit *audit; /* NULL: accesses aren't recorded */
+	uint64_t access;     /* the recorded one that goes on, or 0 */
+	const char *command; /* what an access is called */
 };
 /* Opens the repository with the identity; prints findings. */
 MUST_CHECK int session_open(const struct cli *c, struct session *ret, struct err *err);
@@ -186,6 +195,31 @@ MUST_CHECK int session_url(const struct cli *c, const char **ret, struct err *er
 MUST_CHECK int session_identity(const struct cli *c, struct identity **ret, struct err *err);
 /* The state folder, absolute; owned by the caller. */
 MUST_CHECK int session_state(const struct cli *c, char **ret, struct err *err);
+
+/* Makes a path absolute; @path: replaced. */
+MUST_CHECK int make_absolute(char **path, struct err *err);
+
+/*
+ * Recording what is handed out.  A command whose options are AUDIT_OPTIONS, and that opens what it
+ * reads by target_open, records it without doing more; session_recorded adds how much it was, and
+ * how it ended.  Each is nothing without --audit or `audit` in the configuration.
+ */
+#define AUDIT_OPTIONS OPT_AUDIT, OPT_CASE, OPT_REASON
+/* Called by session_open. */
+MUST_CHECK int session_start_recording(const struct cli *c, struct session *s, struct err *err);
+/* Called by target_open; again for each further thing that a command reads of a snapshot.  Return:
+ * 0, or why it couldn't be recorded: hand out nothing. */
+MUST_CHECK int session_record(struct session *s, const struct repo_opened *snapshot,
+			      struct slice path, struct err *err);
+/* What was asked for, and refused or not there. */
+void session_refused(struct session *s, const char *what, int code, const char *why);
+/* The recorded access is over.  @why: may be NULL. */
+void session_recorded(struct session *s, uint64_t bytes, int code, const struct err *why);
+void session_stop_recording(struct session *s); /* called by session_close */
+/* What the options and the configuration say about the log.  @ret_path, @ret_state: owned by the
+ * caller, and what @ret points to; @ret->path NULL: nothing is recorded. */
+MUST_CHECK int access_options(const struct cli *c, struct audit_options *ret, char **ret_path,
+			      char **ret_state, struct err *err);
 
 /* A snapshot and a path in it, from SNAPSHOT[:PATH]. */
 struct target {

@@ -64,7 +64,7 @@ open_writer_file(const struct cli *c, struct writer_file **ret, struct err *err)
 }
 
 /* A path that stays right when a mount changes into another folder. */
-static int
+int
 make_absolute(char **path, struct err *err)
 {
 	CLEANUP(freep) char *here = NULL;
@@ -193,8 +193,12 @@ session_open(const struct cli *c, struct session *ret, struct err *err)
 
 	*ret = (struct session){0};
 	r = finish(&s, open_reading(c, &s, err), ret);
-	if (r == 0)
-		tell_findings(ret);
+	if (r < 0)
+		return r;
+	tell_findings(ret);
+	r = session_start_recording(c, ret, err);
+	if (r < 0)
+		session_close(ret);
 	return r;
 }
 
@@ -249,6 +253,7 @@ session_close(struct session *s)
 {
 	if (s->repo != NULL)
 		tell_findings(s);
+	session_stop_recording(s);
 	reader_free(s->reader);
 	transfer_free(s->transfer);
 	repo_close(s->repo);
@@ -267,13 +272,19 @@ target_open(struct session *s, const char *what, struct target *ret, struct err 
 	const char *colon = strchr(what, ':');
 	CLEANUP(freep) char *selector = NULL;
 	struct snapshot_name name;
+	struct err found = ERR_INIT, *why = &found;
 	int r;
 
 	*ret = (struct target){.path = slice_str(colon != NULL ? colon + 1 : "")};
 	selector = colon != NULL ? str_format("%.*s", (int)(colon - what), what) : str_copy(what);
-	r = repo_select(s->repo, selector, &name, err);
+	r = repo_select(s->repo, selector, &name, why);
 	if (r == 0)
-		r = repo_snapshot_open(s->repo, &name, &ret->opened, err);
+		r = repo_snapshot_open(s->repo, &name, &ret->opened, why);
+	if (r == 0)
+		return session_record(s, ret->opened, ret->path, err);
+	session_refused(s, what, r, why->msg);
+	if (err != NULL)
+		*err = *why;
 	return r;
 }
 

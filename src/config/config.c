@@ -65,6 +65,7 @@ config_fini(struct config *c)
 	free(c->identity);
 	free(c->writer);
 	free(c->state);
+	free(c->audit);
 	free(c->zone);
 	*c = (struct config){0};
 }
@@ -106,7 +107,7 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		char **place;
 	} texts[] = {
 		{"repository", &c->repository}, {"identity", &c->identity}, {"writer", &c->writer},
-		{"state", &c->state},           {"time-zone", &c->zone},
+		{"state", &c->state},           {"time-zone", &c->zone},    {"audit", &c->audit},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -118,6 +119,12 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		c->cutoff_min = parse_clock(e->value);
 		if (c->cutoff_min < 0)
 			return bad_entry(ini, e, "a time of day is HH:MM", err);
+		return 0;
+	}
+	if (strcmp(e->key, "audit-required") == 0) {
+		c->audit_required = strcmp(e->value, "yes") == 0;
+		if (!c->audit_required && strcmp(e->value, "no") != 0)
+			return bad_entry(ini, e, "say yes or no", err);
 		return 0;
 	}
 	if (strcmp(e->key, "exclude") == 0) {

@@ -1,5 +1,5 @@
 /*
- * log.c - the SQLite file: appending to the chain, and signing its head.
+ * chain.c - the SQLite file: appending to the chain, and signing its head.
  *
  * Whoever appends reads the latest entry inside the same transaction, so several processes may
  * append to one file.
@@ -33,7 +33,7 @@ file_of(const char *path)
 }
 
 static int
-read_id(struct audit_log *l, struct err *err)
+read_id(struct chain *l, struct err *err)
 {
 	struct db_stmt *s;
 	struct slice id = {0};
@@ -53,7 +53,7 @@ read_id(struct audit_log *l, struct err *err)
 }
 
 static int
-prepare(struct audit_log *l, struct err *err)
+prepare(struct chain *l, struct err *err)
 {
 	int r = read_id(l, err);
 
@@ -74,19 +74,19 @@ prepare(struct audit_log *l, struct err *err)
 }
 
 int
-log_open(const struct audit_options *options, struct audit_log *ret, struct err *err)
+chain_open(const struct audit_options *options, struct chain *ret, struct err *err)
 {
-	struct audit_log l = {.path = file_of(options->path), .signer = options->signer};
+	struct chain l = {.path = file_of(options->path), .signer = options->signer};
 	int r;
 
-	*ret = (struct audit_log){0};
+	*ret = (struct chain){0};
 	if (options->state != NULL)
 		l.state = str_copy(options->state);
 	r = db_open(l.path, schema, AUDIT_VERSION, &l.db, err);
 	if (r == 0)
 		r = prepare(&l, err);
 	if (r < 0) {
-		log_close(&l);
+		chain_close(&l);
 		return err_add(err, r, "access log");
 	}
 	*ret = l;
@@ -94,20 +94,20 @@ log_open(const struct audit_options *options, struct audit_log *ret, struct err 
 }
 
 void
-log_close(struct audit_log *l)
+chain_close(struct chain *l)
 {
 	db_close(l->db);
 	buf_fini(&l->scratch);
 	free(l->path);
 	free(l->state);
-	*l = (struct audit_log){0};
+	*l = (struct chain){0};
 }
 
 /* ---- appending */
 
 /* The latest entry of the file, whoever wrote it. */
 static int
-read_tail(struct audit_log *l, struct audit_head *ret, struct err *err)
+read_tail(struct chain *l, struct audit_head *ret, struct err *err)
 {
 	int r = db_step(l->tail, err);
 
@@ -119,14 +119,14 @@ read_tail(struct audit_log *l, struct audit_head *ret, struct err *err)
 			memcpy(ret->hash.b, hash.p, sizeof ret->hash.b);
 	} else if (r == 0) {
 		ret->seq = 0;
-		entry_genesis(l->id, &ret->hash);
+		audit_entry_genesis(l->id, &ret->hash);
 	}
 	db_reset(l->tail);
 	return r < 0 ? r : 0;
 }
 
 static int
-insert_all(struct audit_log *l, size_t n, log_next_fn *next, void *arg, struct audit_head *head,
+insert_all(struct chain *l, size_t n, chain_next_fn *next, void *arg, struct audit_head *head,
 	   struct err *err)
 {
 	int r = read_tail(l, head, err);
@@ -138,16 +138,16 @@ insert_all(struct audit_log *l, size_t n, log_next_fn *next, void *arg, struct a
 		e.seq = ++head->seq;
 		if (e.session == 0)
 			e.session = e.seq;
-		entry_hash(&head->hash, &e, &l->scratch, &e.hash);
+		audit_entry_hash(&head->hash, &e, &l->scratch, &e.hash);
 		head->hash = e.hash;
-		entry_bind(l->insert, &e);
+		audit_entry_bind(l->insert, &e);
 		r = db_run(l->insert, err);
 	}
 	return r;
 }
 
 int
-log_append(struct audit_log *l, size_t n, log_next_fn *next, void *arg, struct err *err)
+chain_append(struct chain *l, size_t n, chain_next_fn *next, void *arg, struct err *err)
 {
 	struct audit_head head = {0};
 	int r;
@@ -169,7 +169,7 @@ log_append(struct audit_log *l, size_t n, log_next_fn *next, void *arg, struct e
 }
 
 int
-log_sync(struct audit_log *l, struct err *err)
+chain_sync(struct chain *l, struct err *err)
 {
 	int r;
 
@@ -183,14 +183,14 @@ log_sync(struct audit_log *l, struct err *err)
 }
 
 int
-log_sign(struct audit_log *l, struct err *err)
+chain_sign(struct chain *l, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf object = BUF_INIT;
 	struct audit_head head = l->latest;
 	int r;
 
 	if (head.seq == l->signed_seq)
-		return log_sync(l, err);
+		return chain_sync(l, err);
 	head.time = time_now();
 	memcpy(head.log, l->id, sizeof head.log);
 	audit_head_encode(&head, l->signer, &object);
@@ -201,7 +201,7 @@ log_sign(struct audit_log *l, struct err *err)
 		return r;
 	l->signed_seq = head.seq;
 	l->unsynced = true;
-	r = log_sync(l, err);
+	r = chain_sync(l, err);
 	if (r == 0 && l->state != NULL)
 		r = audit_pin_write(l->state, &head, buf_slice(&object), err);
 	return r;

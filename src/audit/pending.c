@@ -1,5 +1,5 @@
 /*
- * queue.c - events on their way to the thread that writes them.
+ * pending.c - events on their way to the thread that writes them.
  */
 #include "internal.h"
 
@@ -21,12 +21,12 @@ text_of(const char *s)
 	return s != NULL ? slice_str(s) : (struct slice){0};
 }
 
-struct queue_item *
-queue_item_new(const struct audit_event *event, const char *case_ref, const char *reason)
+struct pending_event *
+pending_item_new(const struct audit_event *event, const char *case_ref, const char *reason)
 {
 	struct slice program = text_of(event->program), snapshot = text_of(event->snapshot),
 		     detail = text_of(event->detail);
-	struct queue_item *item;
+	struct pending_event *item;
 	uint8_t *at;
 
 	item = mem_alloc(sizeof *item + min_u64(program.len, AUDIT_TEXT_MAX) +
@@ -54,14 +54,14 @@ queue_item_new(const struct audit_event *event, const char *case_ref, const char
 }
 
 void
-queue_push(struct queue *q, struct queue_item *item)
+pending_push(struct pending *q, struct pending_event *item)
 {
 	array_reserve(q->items, q->n, q->cap);
 	q->items[q->n++] = item;
 }
 
-struct queue_item *
-queue_find(struct queue *q, uint64_t number)
+struct pending_event *
+pending_find(struct pending *q, uint64_t number)
 {
 	size_t low = 0, high = q->n;
 
@@ -79,34 +79,34 @@ queue_find(struct queue *q, uint64_t number)
 }
 
 void
-queue_fini(struct queue *q)
+pending_fini(struct pending *q)
 {
 	for (size_t i = 0; i < q->n; i++)
 		free(q->items[i]);
 	free(q->items);
-	*q = (struct queue){0};
+	*q = (struct pending){0};
 }
 
 void
-queue_put_back(struct queue *q, struct queue *unwritten)
+pending_put_back(struct pending *q, struct pending *unwritten)
 {
-	struct queue all = {.dropped = q->dropped + unwritten->dropped};
+	struct pending all = {.dropped = q->dropped + unwritten->dropped};
 
 	for (size_t i = 0; i < unwritten->n; i++) {
-		struct queue_item *item = unwritten->items[i];
+		struct pending_event *item = unwritten->items[i];
 
 		/* What its caller was refused is counted, not kept. */
 		if (item->waiter != NULL) {
 			all.dropped++;
 			free(item);
 		} else {
-			queue_push(&all, item);
+			pending_push(&all, item);
 		}
 	}
 	for (size_t i = 0; i < q->n; i++)
-		queue_push(&all, q->items[i]);
+		pending_push(&all, q->items[i]);
 	free(q->items);
 	free(unwritten->items);
-	*unwritten = (struct queue){0};
+	*unwritten = (struct pending){0};
 	*q = all;
 }
