@@ -4,13 +4,14 @@
  *	by-date/<date>/<writer>.<HH-MM-SS>Z/…   a snapshot: exactly what was backed up
  *	by-host/<writer>/<date>T<HH-MM-SS>Z     a symlink to it
  *	latest/<writer>                         a symlink to the writer's newest
+ *	history/<writer>/<path>/<time>.<name>   each distinct version of a file
  *	.tillfs/status.json  .tillfs/log        what the mount is doing
  *
  * A node is a name in that space; nodes cost at most 64 bytes and a name, and know their parent.  A
  * snapshot's directories merge the class trees that this identity can open.  Everything inside a
  * snapshot is immutable; what is above it changes with view_refresh.
  *
- * Layer 5: uses reader, repo.
+ * Layer 5: uses reader, repo, compare.
  */
 #ifndef TILLFS_VIEW_H
 #define TILLFS_VIEW_H

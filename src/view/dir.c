@@ -15,8 +15,9 @@ struct view_dir {
 	LIST_ENTRY(view_dir) in_open; /* protected by the view's lock */
 	struct view_node *node;       /* a reference */
 	struct buf path; /* below the snapshot's root, with a slash behind; inside only */
-	struct view_listing *listing; /* inside only */
-	struct calendar *calendar;    /* own directories only: a reference */
+	struct view_listing *listing;  /* inside only */
+	struct calendar *calendar;     /* own directories only: a reference */
+	struct history_index *history; /* directories of the history only: a reference */
 };
 
 int
@@ -36,6 +37,8 @@ view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret, struc
 		view_node_path_below(dir, VIEW_SNAPSHOT, &d->path);
 		if (d->path.len > 0)
 			buf_append_u8(&d->path, '/');
+	} else if (view_node_is_history(dir)) {
+		r = view_history_index(v, dir, &d->history, err);
 	} else {
 		d->calendar = view_calendar(v);
 	}
@@ -57,6 +60,7 @@ view_closedir(struct view *v, struct view_dir *d)
 	pthread_mutex_unlock(&v->lock);
 	view_listing_close(v, d->listing);
 	calendar_put(d->calendar);
+	history_index_put(d->history);
 	buf_fini(&d->path);
 	view_unref(v, d->node, 1);
 	free(d);
@@ -137,6 +141,30 @@ may_pin(struct view *v)
 }
 
 static int
+read_history(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent *ret,
+	     struct view_node **node, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+	const struct history_name *name;
+
+	if (index >= d->history->n)
+		return err_set(err, ERR_NOENT, "the directory ends here");
+	name = &d->history->names[index];
+	ret->name = slice_str(name->name);
+	ret->type = name->kind == VIEW_VERSION ? name->attr.type : ENTRY_DIR;
+	buf_appendf(&path, "history/%s/%s", d->history->path, name->name);
+	ret->ino = name->kind == VIEW_VERSION ? name->attr.ino : view_ino_own(buf_slice(&path));
+	if (node == NULL || !may_pin(v))
+		return 0;
+	*node = view_history_node(v, d->node, name);
+	if (name->kind == VIEW_VERSION)
+		ret->attr = name->attr;
+	else
+		view_own_attr(v, *node, &ret->attr);
+	return 0;
+}
+
+static int
 read_inside(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent *ret,
 	    struct view_node **node, struct err *err)
 {
@@ -177,5 +205,7 @@ view_readdir(struct view *v, struct view_dir *d, uint64_t off, struct view_diren
 	}
 	if (d->listing != NULL)
 		return read_inside(v, d, off - OFF_FIRST, ret, node, err);
+	if (d->history != NULL)
+		return read_history(v, d, off - OFF_FIRST, ret, node, err);
 	return read_own(v, d, off - OFF_FIRST, ret, node, err);
 }

@@ -198,6 +198,27 @@ climb(struct view *v, struct view_node *n, struct climb *way, struct view_entry 
 	return r;
 }
 
+/* The entry that a version is, from its snapshot's root down the path that its directories tell. */
+static int
+entry_of_version(struct view *v, struct view_node *n, struct view_entry **ret, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+	struct merged at;
+	int r;
+
+	view_node_path_inside(n, &path);
+	r = view_snap_pin(v, n->snap, err);
+	if (r < 0)
+		return r;
+	r = merge_resolve(n->snap->merge, buf_slice(&path), &at, err);
+	if (r < 0) {
+		view_snap_unpin(v, n->snap);
+		return r;
+	}
+	*ret = entry_new(v, n->snap, &at);
+	return 0;
+}
+
 int
 view_entry_get(struct view *v, struct view_node *n, struct view_entry **ret, struct err *err)
 {
@@ -206,6 +227,8 @@ view_entry_get(struct view *v, struct view_node *n, struct view_entry **ret, str
 	int r;
 
 	*ret = NULL;
+	if (n->kind == VIEW_VERSION)
+		return entry_of_version(v, n, ret, err);
 	r = climb(v, n, &way, &e, err);
 	if (r < 0)
 		return r;

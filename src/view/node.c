@@ -283,3 +283,13 @@ view_node_path(const struct view_node *n, struct buf *ret)
 {
 	view_node_path_below(n, VIEW_ROOT, ret);
 }
+
+void
+view_node_path_inside(const struct view_node *n, struct buf *ret)
+{
+	/* A version's directory is called as its file was. */
+	if (n->kind == VIEW_VERSION)
+		view_node_path_below(n->parent, VIEW_HISTORY_HOST, ret);
+	else
+		view_node_path_below(n, VIEW_SNAPSHOT, ret);
+}

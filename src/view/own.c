@@ -8,9 +8,8 @@
 /* ---- names ----------------------------------------------------------------------------- */
 
 static const struct view_own root_names[] = {
-	{".tillfs", VIEW_ABOUT, NULL},
-	{"by-date", VIEW_BY_DATE, NULL},
-	{"by-host", VIEW_BY_HOST, NULL},
+	{".tillfs", VIEW_ABOUT, NULL},   {"by-date", VIEW_BY_DATE, NULL},
+	{"by-host", VIEW_BY_HOST, NULL}, {"history", VIEW_HISTORY, NULL},
 	{"latest", VIEW_LATEST, NULL},
 };
 static const struct view_own about_names[] = {
@@ -101,6 +100,11 @@ view_own_find(struct calendar *c, const struct view_node *dir, struct slice name
 		if (host != NULL)
 			*ret = (struct view_own){host->name, VIEW_HOST, NULL};
 		return host != NULL;
+	case VIEW_HISTORY:
+		host = calendar_host_find(c, name);
+		if (host != NULL)
+			*ret = (struct view_own){host->name, VIEW_HISTORY_HOST, NULL};
+		return host != NULL;
 	case VIEW_LATEST:
 		host = calendar_host_find(c, name);
 		return host != NULL && own_latest(c, host, ret);
@@ -131,6 +135,10 @@ view_own_at(struct calendar *c, const struct view_node *dir, uint64_t index, str
 	case VIEW_BY_HOST:
 		if (index < c->n_hosts)
 			*ret = (struct view_own){c->hosts[index].name, VIEW_HOST, NULL};
+		return index < c->n_hosts;
+	case VIEW_HISTORY:
+		if (index < c->n_hosts)
+			*ret = (struct view_own){c->hosts[index].name, VIEW_HISTORY_HOST, NULL};
 		return index < c->n_hosts;
 	case VIEW_LATEST:
 		return index < c->n_hosts && own_latest(c, &c->hosts[index], ret);
@@ -224,6 +232,7 @@ subdirs_in(struct calendar *c, const struct view_node *n)
 	case VIEW_BY_DATE:
 		return c->n_days;
 	case VIEW_BY_HOST:
+	case VIEW_HISTORY:
 		return c->n_hosts;
 	case VIEW_DATE:
 		names = names_in(c, n);
@@ -279,7 +288,8 @@ view_own_attr(struct view *v, const struct view_node *n, struct view_attr *ret)
 	} else if (n->kind == VIEW_STATUS || n->kind == VIEW_LOG) {
 		attr_of_text(v, n, ret);
 	} else {
-		ret->nlink = 2 + subdirs_in(c, n);
+		/* How many folders a path had over time would cost looking; 1 is "not known". */
+		ret->nlink = view_node_is_history(n) ? 1 : 2 + subdirs_in(c, n);
 		ret->mtime.sec = n->kind == VIEW_ABOUT ? v->since : newest_in(c, n);
 	}
 	ret->blocks = (ret->size + 511) / 512;

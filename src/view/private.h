@@ -8,6 +8,7 @@
  *	entry.c     entries of snapshots, found again by their nodes; directories are cached
  *	listing.c   a directory of a snapshot by positions
  *	attr.c      attributes and inode numbers
+ *	history.c   paths followed through all snapshots of a writer
  *
  * Locks are leaves: none is held while another is taken, nor over a read from the store.
  */
@@ -37,6 +38,10 @@ enum view_kind {
 	VIEW_LOG,
 	VIEW_SNAPSHOT, /* a snapshot's root directory */
 	VIEW_INSIDE,   /* anything below one */
+	VIEW_HISTORY,
+	VIEW_HISTORY_HOST,
+	VIEW_HISTORY_PATH, /* a folder or a file, as a directory */
+	VIEW_VERSION,      /* a file as it was in one snapshot */
 };
 
 struct view_node {
@@ -74,7 +79,7 @@ view_node_name(const struct view_node *n)
 static inline bool
 view_node_is_inside(const struct view_node *n)
 {
-	return n->kind == VIEW_SNAPSHOT || n->kind == VIEW_INSIDE;
+	return n->kind == VIEW_SNAPSHOT || n->kind == VIEW_INSIDE || n->kind == VIEW_VERSION;
 }
 
 /**
@@ -86,8 +91,10 @@ struct view_node *view_node_get(struct view *v, struct view_node *parent, enum v
 				struct slice name, struct view_snap *snap);
 /* A reference to a node that exists already, or NULL. */
 struct view_node *view_node_find(struct view *v, struct view_node *parent, struct slice name);
-/* Appends the path below the snapshot's root, or for own nodes below the mount's. */
+/* Appends the path below the nearest directory of a kind, or below the mount's root. */
 void view_node_path_below(const struct view_node *n, enum view_kind top, struct buf *ret);
+/* Appends the path that a node inside has in its snapshot. */
+void view_node_path_inside(const struct view_node *n, struct buf *ret);
 
 /* ---- snapshots ------------------------------------------------------------------------- */
 
@@ -230,6 +237,56 @@ MUST_CHECK int view_own_readlink(struct view *v, const struct view_node *n, stru
 struct view_node *view_own_node(struct view *v, struct view_node *dir, const struct view_own *own);
 uint64_t view_own_ino(const struct view_node *dir, const struct view_own *own);
 
+/* ---- history --------------------------------------------------------------------------- */
+
+/* A name in a directory of the history. */
+struct history_name {
+	char *name;
+	enum view_kind kind;           /* VIEW_HISTORY_PATH or VIEW_VERSION */
+	struct repo_snapshot snapshot; /* VIEW_VERSION: the first one that has it */
+	struct view_attr attr;         /* VIEW_VERSION */
+};
+
+/* All names of one, ascending.  Immutable, reference-counted. */
+struct history_index {
+	atomic_uint refs;
+	struct calendar *calendar; /* a reference: what it was made from */
+	char *path;                /* below history/ */
+	struct history_name *names;
+	size_t n;
+};
+void history_index_put(struct history_index *x);
+DEFINE_FREEP(struct history_index *, history_index_put)
+const struct history_name *history_index_find(const struct history_index *x, struct slice name);
+
+/* Those made last. */
+struct view_histories {
+	pthread_mutex_t lock;
+	uint64_t clock;
+	struct {
+		struct history_index *index;
+		uint64_t used;
+	} slot[16];
+};
+void view_histories_init(struct view_histories *t);
+void view_histories_fini(struct view_histories *t);
+
+/* VIEW_HISTORY_HOST and VIEW_HISTORY_PATH. */
+bool view_node_is_history(const struct view_node *n);
+/**
+ * view_history_index - the names of a directory of the history.
+ * @ret: a reference
+ * Cost: every snapshot of the writer is opened, unless the index is one of those made last.
+ * Return: 0, ERR_NOENT, or what reading gives.
+ */
+MUST_CHECK int view_history_index(struct view *v, const struct view_node *dir,
+				  struct history_index **ret, struct err *err);
+struct view_node *view_history_node(struct view *v, struct view_node *dir,
+				    const struct history_name *name);
+MUST_CHECK int view_history_lookup(struct view *v, struct view_node *dir, struct slice name,
+				   struct view_node **ret, struct view_attr *ret_attr,
+				   struct err *err);
+
 /* ---- the whole ------------------------------------------------------------------------- */
 
 struct view {
@@ -243,6 +300,7 @@ struct view {
 	struct view_nodes nodes;
 	struct view_snaps snaps;
 	struct view_cache cache;
+	struct view_histories histories;
 
 	pthread_mutex_t lock;
 	LIST_HEAD(, view_file) files; /* protected by lock: the open ones */

@@ -29,6 +29,7 @@ view_new(struct repo *repo, const struct view_options *options, struct view **re
 	view_nodes_init(&v->nodes);
 	view_snaps_init(&v->snaps);
 	view_cache_init(&v->cache);
+	view_histories_init(&v->histories);
 	v->calendar = calendar_new(repo_list_get(repo));
 
 	v->root = view_node_get(v, NULL, VIEW_ROOT, slice_str(""), NULL);
@@ -47,6 +48,7 @@ view_free(struct view *v)
 	view_close_files(v);
 	view_close_dirs(v);
 	view_cache_fini(v, &v->cache);
+	view_histories_fini(&v->histories);
 	view_nodes_fini(v, &v->nodes);
 	view_snaps_fini(&v->snaps);
 	calendar_put(v->calendar);
@@ -76,7 +78,7 @@ attr_of(const struct view_node *n, const struct view_entry *e, struct view_attr 
 {
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 
-	view_node_path_below(n, VIEW_SNAPSHOT, &path);
+	view_node_path_inside(n, &path);
 	return view_attr_inside(e->snap, &e->at, buf_slice(&path), ret, err);
 }
 
@@ -116,6 +118,8 @@ view_lookup(struct view *v, struct view_node *dir, struct slice name, struct vie
 		return err_set(err, ERR_INVALID, "a name of %zu bytes", name.len);
 	if (view_node_is_inside(dir))
 		return lookup_inside(v, dir, name, ret, ret_attr, err);
+	if (view_node_is_history(dir))
+		return view_history_lookup(v, dir, name, ret, ret_attr, err);
 	return view_own_lookup(v, dir, name, ret, ret_attr, err);
 }
 
@@ -147,7 +151,7 @@ view_readlink(struct view *v, struct view_node *n, struct buf *ret, struct err *
 	buf_reset(ret);
 	if (n->kind == VIEW_HOST_LINK || n->kind == VIEW_LATEST_LINK)
 		return view_own_readlink(v, n, ret, err);
-	if (n->kind != VIEW_INSIDE)
+	if (!view_node_is_inside(n))
 		return err_set(err, ERR_INVALID, "not a symbolic link");
 	r = view_entry_get(v, n, &e, err);
 	if (r < 0)

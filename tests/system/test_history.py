@@ -123,3 +123,50 @@ def test_a_damaged_snapshot_is_named_and_the_rest_told(days):
     done = days.tillfs("history", "shop/a/one.txt", *days.access, code=1)
     assert DATES[1] in done.stderr and "may lack something" in done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+# ---- history/ in a mount
+
+
+def test_history_in_the_mount(days, folder):
+    with days.mounted() as mount:
+        top = mount / "history" / "till-03" / "shop"
+        assert sorted(os.listdir(top)) == ["a", "b", "big.bin", "mode.txt", "same"]
+        assert sorted(os.listdir(top / "a")) == ["new.txt", "one.txt", "two.txt"]
+        versions = sorted(os.listdir(top / "a" / "one.txt"))
+        assert [name.split(".", 1)[1] for name in versions] == ["one.txt", "one.txt"]
+        assert [(top / "a/one.txt" / name).read_text() for name in versions] == ["one", "one, changed"]
+        # What went and came back is there twice; what never changed, once.
+        assert len(os.listdir(top / "a" / "two.txt")) == 2
+        assert len(os.listdir(top / "mode.txt")) == 1
+        # What was a folder and became a file is both.
+        deep = sorted(os.listdir(top / "b" / "deep"))
+        assert deep[-1] == "three.txt" and (top / "b/deep" / deep[0]).read_text() == "a file now"
+        for name in os.listdir(top / "big.bin"):
+            first = harness.snapshot_folder(mount, DATES[0]) / "shop/big.bin"
+            last = harness.snapshot_folder(mount, DATES[3]) / "shop/big.bin"
+            assert (top / "big.bin" / name).read_bytes() in (first.read_bytes(), last.read_bytes())
+        with pytest.raises(FileNotFoundError):
+            os.stat(top / "a" / "never")
+        with pytest.raises(OSError):
+            (top / "a" / "x").write_text("no")
+
+
+def test_history_grows_with_a_new_snapshot(days, folder):
+    with days.mounted("--refresh", "1") as mount:
+        top = mount / "history" / "till-03" / "shop" / "a" / "one.txt"
+        assert len(os.listdir(top)) == 2
+        (folder / "shop/a/one.txt").write_text("third")
+        days.backup("--date", "2026-11-20", "shop", cwd=folder)
+        harness.wait_until(lambda: len(os.listdir(top)) == 3)
+        assert (top / max(os.listdir(top))).read_text() == "third"
+
+
+def test_history_of_names_too_long_for_a_time_in_front(repo, folder):
+    name = "x" * 250 + ".txt"
+    harness.write_files(folder / "shop", {name: "long"})
+    repo.backup("shop", cwd=folder)
+    with repo.mounted() as mount:
+        [version] = os.listdir(mount / "history/till-03/shop" / name)
+        assert len(version) == 255 and version.endswith("xxx.txt")
+        assert (mount / "history/till-03/shop" / name / version).read_text() == "long"

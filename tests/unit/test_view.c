@@ -175,7 +175,7 @@ test_view__snapshots_stand_under_dates_and_writers(void **state)
 	fixture_backup(fx, "till-04", DAY, TIME);
 	m = mounted_new(fx);
 
-	check_names(m.view, "", ". .. .tillfs by-date by-host latest ");
+	check_names(m.view, "", ". .. .tillfs by-date by-host history latest ");
 	check_names(m.view, ".tillfs", ". .. log status.json ");
 	check_names(m.view, "by-date", ". .. 2025-06-30 2025-07-01 ");
 	check_names(m.view, "by-date/2025-06-30", ". .. till-03.21-00-05Z till-04.21-00-05Z ");
@@ -370,7 +370,7 @@ test_view__offsets_lead_back_to_where_they_were_told(void **state)
 	check_offsets(m.view, SNAP "/src/plain", 2 + 1 + 60);
 	check_offsets(m.view, SNAP "/src/team", 2 + 3 + 60);
 	check_offsets(m.view, "by-date", 2 + 1);
-	check_offsets(m.view, "", 2 + 4);
+	check_offsets(m.view, "", 2 + 5);
 }
 
 /* format.md section 9, computed by hand. */
