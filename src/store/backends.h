@@ -9,6 +9,12 @@
 /* A folder of this machine.  @path: absolute.  Return: as store_open. */
 MUST_CHECK int store_file_open(const char *path, bool create, struct store **ret, struct err *err);
 
+/* S3 and what speaks it; Google's storage.  Nothing is asked of the server yet. */
+MUST_CHECK int store_s3_open(const char *url, const struct store_options *options, bool create,
+			     struct store **ret, struct err *err);
+MUST_CHECK int store_gs_open(const char *url, const struct store_options *options, bool create,
+			     struct store **ret, struct err *err);
+
 /* What ops and arg a store has, for a back end that recognises its own. */
 const struct store_ops *store_ops_of(const struct store *s);
 void *store_arg_of(const struct store *s);
