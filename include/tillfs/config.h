@@ -63,18 +63,25 @@ struct config {
 	size_t n_excludes, cap_excludes;
 	struct config_class *classes;
 	size_t n_classes, cap_classes;
+	char *spool; /* folder for copies of databases; NULL: in the state folder */
+	char **raw;  /* patterns of databases that are not captured */
+	size_t n_raw, cap_raw;
+	unsigned capture_timeout_ms; /* for a database's locks */
 };
+#define CAPTURE_TIMEOUT_MS 30000u /* when nothing else is said */
 
 /**
  * config_load - read the configuration.
  * @path: a file that must exist, or NULL for the usual places, which need not:
  *        /etc/tillfs/tillfs.conf, then tillfs/tillfs.conf in $XDG_CONFIG_HOME or ~/.config.  A
- *        setting in the user's file replaces the system's; its excludes and its classes each
- *        replace the whole list
+ *        setting in the user's file replaces the system's; its excludes, raw patterns and
+ *        classes each replace the whole list
  *
  * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no,
- * time-zone, cutoff = HH:MM, exclude (several); [class NAME] pattern (several), NAME as
- * [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
+ * time-zone, cutoff = HH:MM, exclude (several), spool, raw (several), capture-timeout = SECONDS;
+ * [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}.
+ *
+ * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.
  */
 MUST_CHECK int config_load(const char *path, struct config *ret, struct err *err);

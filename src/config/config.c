@@ -31,11 +31,23 @@ replace(char **text, const char *by)
 }
 
 static void
+list_clear(char ***list, size_t *n, size_t *cap)
+{
+	list_free(*list, *n);
+	*list = NULL;
+	*n = *cap = 0;
+}
+
+static void
 excludes_clear(struct config *c)
 {
-	list_free(c->excludes, c->n_excludes);
-	c->excludes = NULL;
-	c->n_excludes = c->cap_excludes = 0;
+	list_clear(&c->excludes, &c->n_excludes, &c->cap_excludes);
+}
+
+static void
+raw_clear(struct config *c)
+{
+	list_clear(&c->raw, &c->n_raw, &c->cap_raw);
 }
 
 static void
@@ -53,14 +65,16 @@ classes_clear(struct config *c)
 void
 config_init(struct config *c)
 {
-	*c = (struct config){.zone = str_copy("")};
+	*c = (struct config){.zone = str_copy(""), .capture_timeout_ms = CAPTURE_TIMEOUT_MS};
 }
 
 void
 config_fini(struct config *c)
 {
 	excludes_clear(c);
+	raw_clear(c);
 	classes_clear(c);
+	free(c->spool);
 	free(c->repository);
 	free(c->identity);
 	free(c->writer);
@@ -92,6 +106,24 @@ parse_clock(const char *text)
 	return hour < 24 && minute < 60 ? hour * 60 + minute : -1;
 }
 
+/* Whole seconds, at most a day of them, as milliseconds. */
+static bool
+parse_seconds(const char *text, unsigned *ret_ms)
+{
+	unsigned seconds = 0;
+	size_t len = strlen(text);
+
+	if (len < 1 || len > 5)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (digit(text[i]) < 0)
+			return false;
+		seconds = 10 * seconds + (unsigned)digit(text[i]);
+	}
+	*ret_ms = 1000 * seconds;
+	return seconds <= 86400;
+}
+
 static int
 bad_entry(const struct ini *ini, const struct ini_entry *e, const char *why, struct err *err)
 {
@@ -108,6 +140,7 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 	} texts[] = {
 		{"repository", &c->repository}, {"identity", &c->identity}, {"writer", &c->writer},
 		{"state", &c->state},           {"time-zone", &c->zone},    {"audit", &c->audit},
+		{"spool", &c->spool},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -127,10 +160,18 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 			return bad_entry(ini, e, "say yes or no", err);
 		return 0;
 	}
-	if (strcmp(e->key, "exclude") == 0) {
+	if (strcmp(e->key, "capture-timeout") == 0) {
+		if (!parse_seconds(e->value, &c->capture_timeout_ms))
+			return bad_entry(ini, e, "give seconds, from 0 to 86400", err);
+		return 0;
+	}
+	if (strcmp(e->key, "exclude") == 0 || strcmp(e->key, "raw") == 0) {
 		if (e->value[0] == '\0')
 			return bad_entry(ini, e, "a pattern can't be empty", err);
-		list_add(&c->excludes, &c->n_excludes, &c->cap_excludes, e->value);
+		if (e->key[0] == 'r')
+			list_add(&c->raw, &c->n_raw, &c->cap_raw, e->value);
+		else
+			list_add(&c->excludes, &c->n_excludes, &c->cap_excludes, e->value);
 		return 0;
 	}
 	return bad_entry(ini, e, "no such setting in [tillfs]", err);
@@ -222,6 +263,8 @@ config_apply(const struct ini *ini, struct config *c, struct err *err)
 {
 	if (ini_get(ini, "tillfs", "exclude") != NULL)
 		excludes_clear(c);
+	if (ini_get(ini, "tillfs", "raw") != NULL)
+		raw_clear(c);
 	if (has_classes(ini))
 		classes_clear(c);
 

@@ -6,9 +6,10 @@
 #include "tillfs/db.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "db/internal.h"
 
 struct db {
 	sqlite3 *handle;
@@ -22,8 +23,8 @@ struct db_stmt {
 	sqlite3_stmt *handle;
 };
 
-static int
-code_of(int rc)
+int
+db_code_of(int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_CORRUPT:
@@ -36,6 +37,7 @@ code_of(int rc)
 		return ERR_NOSPACE;
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
+	case SQLITE_AUTH:
 		return ERR_DENIED;
 	default:
 		return ERR_IO;
@@ -45,7 +47,7 @@ code_of(int rc)
 static int
 fail(struct db *db, int rc, struct err *err)
 {
-	return err_set(err, code_of(rc), "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	return err_set(err, db_code_of(rc), "%s: %s", db->path, sqlite3_errmsg(db->handle));
 }
 
 int
