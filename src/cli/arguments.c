@@ -62,6 +62,11 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_UNTIL] = {"until", 0, "DATE", false, "the last business date, as 2026-11-20"},
 	[OPT_SCHEDULE] = {"schedule", 0, "WORD", false,
 			  "list missing days: daily, weekdays or weekly"},
+	[OPT_CSV] = {"csv", 0, NULL, false, "print CSV, as sqlite3 -csv -header"},
+	[OPT_TABLE] = {"table", 0, NULL, false, "print a table for people"},
+	[OPT_AGAINST] = {"against", 0, "DATE", false,
+			 "the same database at another date, as the schema `then`"},
+	[OPT_TIMEOUT] = {"timeout", 0, "SECONDS", false, "how long it may take; 300, 0 for ever"},
 };
 
 void

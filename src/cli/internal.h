@@ -84,6 +84,10 @@ enum option {
 	OPT_AUDIT_REQUIRED,
 	OPT_CASE,
 	OPT_REASON,
+	OPT_CSV,
+	OPT_TABLE,
+	OPT_AGAINST,
+	OPT_TIMEOUT,
 	OPT_END,
 };
 
@@ -280,6 +284,7 @@ int cmd_diff(struct cli *c, struct err *err);
 int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
 int cmd_verify(struct cli *c, struct err *err);
+int cmd_query(struct cli *c, struct err *err);
 int cmd_trust_import(struct cli *c, struct err *err);
 /* What mount(8) calls: turns its command line into one of `tillfs mount`.  @ret: owned. */
 void mount_helper_arguments(int argc, char **argv, struct words *ret);
