@@ -66,7 +66,8 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_TABLE] = {"table", 0, NULL, false, "print a table for people"},
 	[OPT_AGAINST] = {"against", 0, "DATE", false,
 			 "the same database at another date, as the schema `then`"},
-	[OPT_TIMEOUT] = {"timeout", 0, "SECONDS", false, "how long it may take; 300, 0 for ever"},
+	[OPT_DEADLINE] = {"deadline", 0, "SECONDS", false,
+			  "how long the query may take; 300, 0 for ever"},
 };
 
 void

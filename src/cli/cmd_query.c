@@ -14,7 +14,7 @@ struct printing {
 	enum format format;
 	struct buf text;
 	struct text_table *table;
-	uint64_t n;
+	uint64_t n, bytes;
 };
 
 static void
@@ -22,6 +22,13 @@ printing_fini(struct printing *p)
 {
 	buf_fini(&p->text);
 	text_table_free(p->table);
+}
+
+static int
+print_out(struct printing *p, struct err *err)
+{
+	p->bytes += p->text.len;
+	return print_buf(&p->text, err);
 }
 
 static int
@@ -46,7 +53,7 @@ print_row(void *arg, const struct records_row *row, struct err *err)
 	}
 	p->n++;
 	if (p->text.len >= FLUSH_LEN) {
-		r = print_buf(&p->text, err);
+		r = print_out(p, err);
 		buf_reset(&p->text);
 	}
 	return r;
@@ -59,7 +66,7 @@ print_end(struct printing *p, struct err *err)
 		return text_table_print(p->table, err);
 	if (p->format == FORMAT_JSON)
 		buf_append_str(&p->text, p->n == 0 ? "[]\n" : "]\n");
-	return print_buf(&p->text, err);
+	return print_out(p, err);
 }
 
 static int
@@ -81,8 +88,8 @@ option_deadline(const struct cli *c, struct records_limits *ret, struct err *err
 	uint64_t seconds = DEADLINE_DEFAULT;
 	int r = 0;
 
-	if (option_given(c, OPT_TIMEOUT))
-		r = option_number(c, OPT_TIMEOUT, DEADLINE_MAX, &seconds, err);
+	if (option_given(c, OPT_DEADLINE))
+		r = option_number(c, OPT_DEADLINE, DEADLINE_MAX, &seconds, err);
 	ret->value = VALUE_MAX;
 	ret->deadline_ms = seconds == 0 ? RECORDS_NO_DEADLINE : (unsigned)seconds * 1000;
 	return r;
@@ -94,16 +101,18 @@ open_against(const struct cli *c, struct session *s, const struct target *now, s
 	     struct err *err)
 {
 	const char *selector = option_value(c, OPT_AGAINST);
-	CLEANUP(freep) char *whose = NULL;
+	bool whole = strpbrk(selector, "@/") != NULL;
+	CLEANUP(freep)
+	char *what = str_format("%s%s%s:%.*s", selector, whole ? "" : "@",
+				whole ? "" : now->opened->writer, (int)now->path.len,
+				(const char *)now->path.p);
 	int r;
 
-	if (strpbrk(selector, "@/:") == NULL)
-		whose = str_format("%s@%s", selector, now->opened->writer);
-	r = target_open(s, whose != NULL ? whose : selector, ret, err);
-	if (r == ERR_INVALID || r == ERR_NOENT)
+	r = target_open(s, what, ret, err);
+	if (r < 0)
 		return err_add(err, r, "--against %s", selector);
 	ret->path = now->path;
-	return r;
+	return 0;
 }
 
 static int
@@ -119,7 +128,9 @@ query(struct cli *c, struct records_host *host, const struct records_files *file
 		r = records_open(host, files, n, &limits, &db, err);
 	if (r == 0)
 		r = records_query(db, operand(c, 1), NULL, 0, print_row, p, err);
-	return r < 0 ? r : print_end(p, err);
+	if (r == 0)
+		r = print_end(p, err);
+	return r;
 }
 
 int
@@ -133,6 +144,7 @@ cmd_query(struct cli *c, struct err *err)
 	CLEANUP(database_close) struct database b = {0};
 	CLEANUP(printing_fini) struct printing p = {.table = text_table_new()};
 	struct records_files files[2];
+	struct err why = ERR_INIT;
 	size_t n = 1;
 	int r;
 
@@ -157,5 +169,9 @@ cmd_query(struct cli *c, struct err *err)
 		return r;
 	files[0] = a.files;
 	files[1] = b.files;
-	return query(c, host, files, n, &p, err);
+	r = query(c, host, files, n, &p, &why);
+	session_recorded(&s, p.bytes, r, &why);
+	if (r < 0)
+		*err = why;
+	return r;
 }

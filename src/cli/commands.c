@@ -44,7 +44,7 @@ const struct command commands[] = {
 	{"cat", "SNAPSHOT:PATH", "print a file of a snapshot", about_snapshots, 1, 1,
 	 OPTIONS(AUDIT_OPTIONS), cmd_cat},
 	{"query", "SNAPSHOT:DATABASE SQL", "ask a database inside a snapshot", about_snapshots, 2,
-	 2, OPTIONS(OPT_CSV, OPT_JSON, OPT_TABLE, OPT_AGAINST, OPT_TIMEOUT, AUDIT_OPTIONS),
+	 2, OPTIONS(OPT_CSV, OPT_JSON, OPT_TABLE, OPT_AGAINST, OPT_DEADLINE, AUDIT_OPTIONS),
 	 cmd_query},
 	{"restore", "SNAPSHOT[:PATH]", "copy files out of a snapshot", about_snapshots, 1, 1,
 	 OPTIONS(OPT_TO, OPT_INCLUDE, OPT_EXCLUDE, OPT_OVERWRITE, OPT_VERIFY, OPT_JSON,

@@ -87,7 +87,7 @@ enum option {
 	OPT_CSV,
 	OPT_TABLE,
 	OPT_AGAINST,
-	OPT_TIMEOUT,
+	OPT_DEADLINE,
 	OPT_END,
 };
 
