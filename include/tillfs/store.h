@@ -63,7 +63,7 @@ struct store_options {
 
 /**
  * store_open - open a store by URL.
- * @url:     file:///path
+ * @url:     file:///path, sftp://user@host:port/path?key=FILE&hostkey=SHA256:…
  * @options: may be NULL
  * @create:  make the root folder where it is missing
  *

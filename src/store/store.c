@@ -51,7 +51,7 @@ static const struct {
 	{"azure://", NULL},
 	{"webdav+https://", NULL},
 	{"webdav+http://", NULL},
-	{"sftp://", NULL},
+	{"sftp://", store_sftp_open},
 	/* clang-format on */
 };
 

@@ -61,13 +61,13 @@ class Tillfs:
 
 
 class Repo:
-    """A repository in a folder, its admin and its enrolled writers."""
+    """A repository in a folder, or at a URL; its admin and its enrolled writers."""
 
-    def __init__(self, tillfs, folder, writers=("till-03",)):
+    def __init__(self, tillfs, folder, writers=("till-03",), url=None):
         self.tillfs = tillfs
         self.folder = pathlib.Path(folder)
         self.store = self.folder / "store"
-        self.url = f"file://{self.store}"
+        self.url = url or f"file://{self.store}"
         self.admin = self.folder / "admin.key"
         self.access = ("-r", self.url, "-i", self.admin)
         tillfs("identity", "new", self.admin, "--no-passphrase")
