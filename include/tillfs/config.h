@@ -55,6 +55,9 @@ struct config {
 	char *identity;
 	char *writer;
 	char *state;
+	char *cache;
+	char *cache_size; /* as given, such as "8G" */
+	char *price_per_gb, *price_per_1000_requests;
 	char *audit;         /* the access log, or its folder */
 	bool audit_required; /* answer no access before it is on record */
 	char *zone;          /* Olson name, "" = the system's */
@@ -77,9 +80,10 @@ struct config {
  *        setting in the user's file replaces the system's; its excludes, raw patterns and
  *        classes each replace the whole list
  *
- * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no,
- * time-zone, cutoff = HH:MM, exclude (several), spool, raw (several), capture-timeout = SECONDS;
- * [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}.
+ * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no, cache,
+ * cache-size, price-per-gb, price-per-1000-requests, time-zone, cutoff = HH:MM, exclude (several),
+ * spool, raw (several), capture-timeout = SECONDS; [class NAME] pattern (several), NAME as
+ * [a-z0-9-]{1,32}.
  *
  * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.

@@ -47,6 +47,8 @@ struct store_ops {
 	int (*lock_get)(void *arg, const char *key, int64_t *ret, struct err *err);
 	int (*lock_set)(void *arg, const char *key, int64_t until, struct err *err);
 	int (*purge)(void *arg, const char *key, struct err *err);
+	struct store *(*inner)(void *arg); /* of a store around another: that one, or NULL; may be
+					      NULL */
 };
 
 /* How to reach a distant store.  Zero is the default for each; texts are borrowed until
@@ -157,6 +159,33 @@ MUST_CHECK int store_purge(struct store *s, const char *key, struct err *err);
 
 /* Wraps ops of one's own.  @arg: taken. */
 struct store *store_new(const struct store_ops *ops, void *arg, const char *url);
+/* For a store around another: operations whose arguments were checked on the way in. */
+const struct store_ops *store_ops_of(const struct store *s);
+void *store_arg_of(const struct store *s);
+struct store *store_inner(const struct store *s); /* borrowed, or NULL */
+
+/* ---- metering */
+
+/* What went over the link.  A listing counts as a request for every thousand keys. */
+struct store_meter_stats {
+	uint64_t requests, bytes_fetched, bytes_sent, errors;
+	uint64_t refused; /* reads beyond the budget */
+};
+
+/**
+ * store_meter_new - a store that counts, and may refuse to read more than so much an hour.
+ * @inner:  taken
+ * @budget: bytes an hour, 0: any
+ *
+ * An hour begins with the first read after the last one is over.  Beyond the budget a read is
+ * ERR_BUDGET, and the first of an hour is told in the log; listings and small answers of other
+ * operations are never refused.  Threads: any.
+ */
+struct store *store_meter_new(struct store *inner, uint64_t budget);
+/* @metered: made by store_meter_new. */
+void store_meter_stats_get(struct store *metered, struct store_meter_stats *ret);
+/* For tests: lets the hour be over. */
+void store_meter_expire(struct store *metered);
 
 /* ---- twins for tests */
 

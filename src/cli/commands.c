@@ -52,9 +52,12 @@ const struct command commands[] = {
 	 cmd_restore},
 	{"mount", "[URL] DIR", "mount the snapshots, by date",
 	 "Returns when the mount can be used. In /etc/fstab the type is tillfs, and identity=FILE, "
-	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE and refresh=SECONDS are "
-	 "options.",
-	 1, 2, OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH), cmd_mount},
+	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE, refresh=SECONDS, cache=DIR, "
+	 "cache-size=SIZE, offline and budget=SIZE are options.",
+	 1, 2,
+	 OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH, OPT_BUDGET, OPT_PRICE_GB,
+		 OPT_PRICE_REQUESTS),
+	 cmd_mount},
 	{"umount", "DIR", "end a mount", NULL, 1, 1, OPTIONS(OPT_LAZY), cmd_umount},
 	{"diff", "SNAPSHOT[:PATH] SNAPSHOT [PATH]",
 	 "tell what changed from one snapshot to another",

@@ -80,6 +80,10 @@ config_fini(struct config *c)
 	free(c->writer);
 	free(c->state);
 	free(c->audit);
+	free(c->cache);
+	free(c->cache_size);
+	free(c->price_per_gb);
+	free(c->price_per_1000_requests);
 	free(c->zone);
 	*c = (struct config){0};
 }
@@ -138,8 +142,16 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		const char *key;
 		char **place;
 	} texts[] = {
-		{"repository", &c->repository}, {"identity", &c->identity}, {"writer", &c->writer},
-		{"state", &c->state},           {"time-zone", &c->zone},    {"audit", &c->audit},
+		{"repository", &c->repository},
+		{"identity", &c->identity},
+		{"writer", &c->writer},
+		{"state", &c->state},
+		{"time-zone", &c->zone},
+		{"audit", &c->audit},
+		{"cache", &c->cache},
+		{"cache-size", &c->cache_size},
+		{"price-per-gb", &c->price_per_gb},
+		{"price-per-1000-requests", &c->price_per_1000_requests},
 		{"spool", &c->spool},
 	};
 

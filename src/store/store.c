@@ -110,6 +110,12 @@ store_arg_of(const struct store *s)
 	return s->arg;
 }
 
+struct store *
+store_inner(const struct store *s)
+{
+	return s->ops->inner != NULL ? s->ops->inner(s->arg) : NULL;
+}
+
 const char *
 store_url(const struct store *s)
 {
@@ -119,10 +125,10 @@ store_url(const struct store *s)
 const char *
 store_local_path(const struct store *s)
 {
-	if (s->ops == &store_fault_ops)
-		return store_local_path(store_fault_inner(s->arg));
-	if (s->ops == &store_patient_ops)
-		return store_local_path(store_impatient((struct store *)s));
+	const struct store *inner = store_inner(s);
+
+	if (inner != NULL)
+		return store_local_path(inner);
 	return s->ops == &store_file_ops ? store_file_path(s->arg) : NULL;
 }
 
@@ -256,13 +262,12 @@ store_remove(struct store *s, const char *key, struct err *err)
 
 /* ---- what only some storages have */
 
-/* These are asked for seldom: neither patience nor faults stand in between. */
+/* These are asked for seldom: neither patience nor a cache stands in between. */
 static const struct store *
 innermost(const struct store *s)
 {
-	while (s->ops == &store_fault_ops || s->ops == &store_patient_ops)
-		s = s->ops == &store_fault_ops ? store_fault_inner(s->arg)
-					       : store_impatient((struct store *)s);
+	for (const struct store *inner; (inner = store_inner(s)) != NULL; s = inner)
+		;
 	return s;
 }
 
