@@ -26,6 +26,8 @@ struct ini {
 
 #define INI_FILE_MAX MIB
 
+#define OBJECT_LOCK_DAYS_MAX 36500u /* a century: more is a typing error */
+
 /**
  * ini_parse - parse the text of an INI file.
  * @text: at most INI_FILE_MAX bytes, no NUL
@@ -49,6 +51,12 @@ struct config_class {
 	size_t n_patterns, cap_patterns;
 };
 
+/* [store]: credentials for the storage, in secret memory; NULL: not given. */
+struct config_credentials {
+	char *access_key, *secret_key, *session_token; /* S3, Google */
+	char *account_key, *sas_token;                 /* Azure */
+};
+
 /* What /etc/tillfs/tillfs.conf, ~/.config/tillfs/tillfs.conf or --config say. */
 struct config {
 	char *repository; /* NULL: not given */
@@ -62,6 +70,11 @@ struct config {
 	bool audit_required; /* answer no access before it is on record */
 	char *zone;          /* Olson name, "" = the system's */
 	int cutoff_min;      /* minutes after midnight */
+	char *cacert;        /* authorities to trust beside the system's, for the storage */
+	char *profile;       /* whose credentials, in AWS's files */
+	unsigned timeout_s;  /* 0: not given */
+	unsigned object_lock_days;
+	struct config_credentials credentials;
 	char **excludes;
 	size_t n_excludes, cap_excludes;
 	struct config_class *classes;
@@ -82,8 +95,9 @@ struct config {
  *
  * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no, cache,
  * cache-size, price-per-gb, price-per-1000-requests, time-zone, cutoff = HH:MM, exclude (several),
- * spool, raw (several), capture-timeout = SECONDS; [class NAME] pattern (several), NAME as
- * [a-z0-9-]{1,32}.
+ * spool, raw (several), capture-timeout = SECONDS, cacert, profile, timeout, object-lock-days;
+ * [store] access-key, secret-key, session-token, account-key, sas-token; [class NAME] pattern
+ * (several), NAME as [a-z0-9-]{1,32}.
  *
  * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.

@@ -128,8 +128,18 @@ int
 session_store(const struct cli *c, const char *url, bool create, struct store **ret,
 	      struct store **ret_meter, struct err *err)
 {
-	struct store_options options = {.timeout_ms = STORE_TIMEOUT_MS / ATTEMPTS};
-	uint64_t timeout_s = STORE_TIMEOUT_MS / 1000, budget = 0;
+	const struct config *f = &c->config;
+	struct store_options options = {
+		.cacert = option_given(c, OPT_CACERT) ? option_value(c, OPT_CACERT) : f->cacert,
+		.profile = option_given(c, OPT_PROFILE) ? option_value(c, OPT_PROFILE) : f->profile,
+		.access_key = f->credentials.access_key,
+		.secret_key = f->credentials.secret_key,
+		.session_token = f->credentials.session_token,
+		.account_key = f->credentials.account_key,
+		.sas_token = f->credentials.sas_token,
+	};
+	uint64_t timeout_s = f->timeout_s > 0 ? f->timeout_s : STORE_TIMEOUT_MS / 1000;
+	uint64_t lock_days = f->object_lock_days, budget = 0;
 	int r = 0;
 
 	*ret = NULL;
@@ -137,8 +147,11 @@ session_store(const struct cli *c, const char *url, bool create, struct store **
 		r = option_number(c, OPT_TIMEOUT, 86400, &timeout_s, err);
 	if (r == 0 && option_given(c, OPT_BUDGET))
 		r = option_size(c, OPT_BUDGET, &budget, err);
+	if (r == 0 && option_given(c, OPT_OBJECT_LOCK_DAYS))
+		r = option_number(c, OPT_OBJECT_LOCK_DAYS, OBJECT_LOCK_DAYS_MAX, &lock_days, err);
 	if (r < 0)
 		return r;
+	options.object_lock_days = (unsigned)lock_days;
 	if (timeout_s == 0)
 		return err_set(err, CLI_USAGE, "--timeout 0: give at least a second");
 	options.timeout_ms = (unsigned)timeout_s * 1000 / ATTEMPTS;

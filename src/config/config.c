@@ -85,6 +85,9 @@ config_fini(struct config *c)
 	free(c->price_per_gb);
 	free(c->price_per_1000_requests);
 	free(c->zone);
+	free(c->cacert);
+	free(c->profile);
+	config_forget_credentials(c);
 	*c = (struct config){0};
 }
 
@@ -135,6 +138,18 @@ bad_entry(const struct ini *ini, const struct ini_entry *e, const char *why, str
 		       e->value, why);
 }
 
+/* A number of @max at most, without sign or unit. */
+static bool
+parse_number(const char *text, unsigned max, unsigned *ret)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 9 || strspn(text, "0123456789") != len)
+		return false;
+	*ret = (unsigned)strtoul(text, NULL, 10);
+	return *ret <= max;
+}
+
 static int
 take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c, struct err *err)
 {
@@ -153,6 +168,8 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		{"price-per-gb", &c->price_per_gb},
 		{"price-per-1000-requests", &c->price_per_1000_requests},
 		{"spool", &c->spool},
+		{"cacert", &c->cacert},
+		{"profile", &c->profile},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -160,6 +177,16 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 			replace(texts[i].place, e->value);
 			return 0;
 		}
+	if (strcmp(e->key, "timeout") == 0) {
+		if (!parse_number(e->value, 86400, &c->timeout_s) || c->timeout_s == 0)
+			return bad_entry(ini, e, "give seconds, from 1 to 86400", err);
+		return 0;
+	}
+	if (strcmp(e->key, "object-lock-days") == 0) {
+		if (!parse_number(e->value, OBJECT_LOCK_DAYS_MAX, &c->object_lock_days))
+			return bad_entry(ini, e, "give days, from 0 to 36500", err);
+		return 0;
+	}
 	if (strcmp(e->key, "cutoff") == 0) {
 		c->cutoff_min = parse_clock(e->value);
 		if (c->cutoff_min < 0)
@@ -251,13 +278,15 @@ take_entry(const struct ini *ini, const struct ini_entry *e, struct config *c, s
 {
 	if (strcmp(e->section, "tillfs") == 0)
 		return take_setting(ini, e, c, err);
+	if (strcmp(e->section, "store") == 0)
+		return config_take_credential(ini, e, c, err);
 	if (is_class_section(e->section))
 		return take_pattern(ini, e, c, err);
 	if (e->section[0] == '\0')
 		return bad_entry(ini, e, "it stands before any [section]", err);
 	return err_set(err, ERR_INVALID,
-		       "%s:%d: no such section as [%s]; there are [tillfs] and "
-		       "[class NAME]",
+		       "%s:%d: no such section as [%s]; there are [tillfs], "
+		       "[store] and [class NAME]",
 		       ini->origin, e->line, e->section);
 }
 

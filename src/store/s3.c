@@ -157,6 +157,9 @@ s3_create(void *arg, const char *key, struct slice body, struct err *err)
 	}
 	if (response.status == 409)
 		return conflict(s, key, &response, err);
+	if (response.status == 400 && s->options.object_lock_days > 0)
+		return err_add(err, s3_error(s, &response, err),
+			       "asking for object lock (does the bucket have it?)");
 	if (response.status != 200)
 		return s3_error(s, &response, err);
 	if (known == EXCLUSIVE_UNKNOWN && atomic_load(&s->exclusive) == EXCLUSIVE_UNKNOWN &&

@@ -262,12 +262,12 @@ store_remove(struct store *s, const char *key, struct err *err)
 
 /* ---- what only some storages have */
 
-/* These are asked for seldom: neither patience nor a cache stands in between. */
+/* These are asked for seldom: neither patience nor faults stand in between. */
 static const struct store *
 innermost(const struct store *s)
 {
-	for (const struct store *inner; (inner = store_inner(s)) != NULL; s = inner)
-		;
+	while (store_inner(s) != NULL)
+		s = store_inner(s);
 	return s;
 }
 

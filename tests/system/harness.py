@@ -66,6 +66,7 @@ class Repo:
     def __init__(self, tillfs, folder, writers=("till-03",), url=None):
         self.tillfs = tillfs
         self.folder = pathlib.Path(folder)
+        self.folder.mkdir(exist_ok=True)
         self.store = self.folder / "store"
         self.url = url or f"file://{self.store}"
         self.admin = self.folder / "admin.key"
