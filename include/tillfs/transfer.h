@@ -8,23 +8,21 @@
  * with backoff, and answers within a deadline.  It keeps a bounded number of checked blocks and
  * headers in memory; keys and plaintext are none of its business.
  *
- * Layer 3: uses store, pack, cache.
+ * Layer 3: uses store, pack.
  */
 #ifndef TILLFS_TRANSFER_H
 #define TILLFS_TRANSFER_H
 
 #include "tillfs/base.h"
-#include "tillfs/cache.h"
 #include "tillfs/pack.h"
 #include "tillfs/store.h"
 
 struct transfer;
 
 struct transfer_options {
-	unsigned workers;        /* threads that fetch ahead; 0: chosen for the store */
-	uint64_t memory;         /* bytes for blocks and headers; 0: 16 MiB */
-	unsigned timeout_ms;     /* deadline of one call; 0: 30,000 */
-	struct diskcache *cache; /* asked before the store; borrowed; NULL: none */
+	unsigned workers;    /* threads that fetch ahead; 0: chosen for the store */
+	uint64_t memory;     /* bytes for blocks and headers; 0: 16 MiB */
+	unsigned timeout_ms; /* deadline of one call; 0: 30,000 */
 };
 
 /* The pack that somebody wants bytes of; all of it is in the snapshot's pack list. */
@@ -37,8 +35,7 @@ struct pack_source {
 
 /* Counters since the start; any thread may ask. */
 struct transfer_stats {
-	uint64_t requests, bytes_fetched, blocks_served, blocks_from_memory, blocks_from_disk,
-		retries, errors;
+	uint64_t requests, bytes_fetched, blocks_served, blocks_from_memory, retries, errors;
 };
 
 /* @store: borrowed; must outlive the transfer. */

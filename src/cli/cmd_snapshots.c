@@ -19,24 +19,6 @@ counts_of(const struct repo_opened *o)
 	return sum;
 }
 
-/* Databases stored raw, and captures that failed: what docs/format.md calls flags. */
-static size_t
-count_flags(const struct snapshot_details *d)
-{
-	static const char *const flags[] = {"raw: ", "failed: "};
-	size_t n = 0;
-
-	for (size_t i = 0; i < d->n_notes; i++)
-		for (size_t k = 0; k < ARRAY_LEN(flags); k++) {
-			size_t len = strlen(flags[k]);
-
-			if (d->notes[i].text.len >= len &&
-			    memcmp(d->notes[i].text.p, flags[k], len) == 0)
-				n++;
-		}
-	return n;
-}
-
 static void
 append_row(struct buf *b, const struct repo_snapshot *s, const struct repo_opened *o)
 {
@@ -53,8 +35,6 @@ append_row(struct buf *b, const struct repo_snapshot *s, const struct repo_opene
 		buf_append_u8(b, '=');
 		text_append_safe(b, d->labels[i + 1]);
 	}
-	if (d != NULL && count_flags(d) > 0)
-		buf_appendf(b, "  !%zu not captured", count_flags(d));
 	buf_append_u8(b, '\n');
 }
 
@@ -81,8 +61,7 @@ append_details_json(struct buf *b, const struct snapshot_details *d)
 	append_json_text(b, "started", time_format_rfc3339(d->started).s);
 	buf_append_str(b, ", ");
 	append_json_text(b, "finished", time_format_rfc3339(d->finished).s);
-	buf_appendf(b, ", \"unreadable\": %zu, \"notes\": %zu, \"not_captured\": %zu",
-		    d->n_unreadable, d->n_notes, count_flags(d));
+	buf_appendf(b, ", \"unreadable\": %zu, \"notes\": %zu", d->n_unreadable, d->n_notes);
 }
 
 static void
@@ -117,7 +96,7 @@ cmd_snapshots(struct cli *c, struct err *err)
 	CLEANUP(repo_list_putp) struct repo_list *list = NULL;
 	CLEANUP(buf_fini) struct buf text = BUF_INIT;
 	bool json = option_given(c, OPT_JSON);
-	size_t shown = 0;
+	size_t shown = 0, hidden = 0;
 	int r;
 
 	r = session_open(c, &s, err);
@@ -129,7 +108,12 @@ cmd_snapshots(struct cli *c, struct err *err)
 		CLEANUP(repo_opened_freep) struct repo_opened *o = NULL;
 		struct err why = ERR_INIT;
 
-		if (repo_snapshot_open(s.repo, &list->snapshots[i].name, &o, &why) < 0) {
+		r = repo_snapshot_open(s.repo, &list->snapshots[i].name, &o, &why);
+		if (r == ERR_DENIED && !repo_is_admin(s.repo)) {
+			hidden++; /* made before its writer had heard of the grant */
+			continue;
+		}
+		if (r < 0) {
 			warn("%s", why.msg);
 			continue;
 		}
@@ -143,8 +127,8 @@ cmd_snapshots(struct cli *c, struct err *err)
 	}
 	buf_append_str(&text, !json ? "" : shown > 0 ? "\n]\n" : "]\n");
 	r = print_buf(&text, err);
-	if (r == 0 && shown < list->n)
+	if (r == 0 && shown + hidden < list->n)
 		return err_set(err, ERR_CORRUPT, "%zu of %zu snapshots could not be opened",
-			       list->n - shown, list->n);
+			       list->n - shown - hidden, list->n);
 	return r;
 }

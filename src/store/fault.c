@@ -117,13 +117,7 @@ fault_close(void *arg)
 	free(f);
 }
 
-static struct store *
-fault_inner(void *arg)
-{
-	return ((struct fault *)arg)->inner;
-}
-
-static const struct store_ops fault_ops = {
+const struct store_ops store_fault_ops = {
 	.scheme = "fault",
 	.get = fault_get,
 	.size = fault_size,
@@ -131,7 +125,6 @@ static const struct store_ops fault_ops = {
 	.list = fault_list,
 	.remove = fault_remove,
 	.close = fault_close,
-	.inner = fault_inner,
 };
 
 struct store *
@@ -140,7 +133,13 @@ store_fault_new(struct store *inner)
 	struct fault *f = mem_alloc(sizeof(*f));
 
 	f->inner = inner;
-	return store_new(&fault_ops, f, store_url(inner));
+	return store_new(&store_fault_ops, f, store_url(inner));
+}
+
+struct store *
+store_fault_inner(const void *arg)
+{
+	return ((const struct fault *)arg)->inner;
 }
 
 static void

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 
 #include "store/backends.h"
-#include "store/folders.h"
+
+/* Where objects are written before they have their name.  No key begins with it. */
+#define TEMP_FOLDER ".tmp"
 
 struct file_store {
 	int root;

@@ -61,20 +61,29 @@ class Tillfs:
 
 
 class Repo:
-    """A repository in a folder, or at a URL; its admin and its enrolled writers."""
+    """A repository in a folder, its admin and its enrolled writers."""
 
-    def __init__(self, tillfs, folder, writers=("till-03",), url=None):
-        self.tillfs = tillfs
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir(exist_ok=True)
-        self.store = self.folder / "store"
-        self.url = url or f"file://{self.store}"
-        self.admin = self.folder / "admin.key"
-        self.access = ("-r", self.url, "-i", self.admin)
+    def __init__(self, tillfs, folder, writers=("till-03",)):
+        self._place(tillfs, folder)
         tillfs("identity", "new", self.admin, "--no-passphrase")
         tillfs("init", self.url, "-i", self.admin)
         for name in writers:
             self.add_writer(name)
+
+    @classmethod
+    def at(cls, tillfs, folder):
+        """One that is there already: a copy."""
+        repo = cls.__new__(cls)
+        repo._place(tillfs, folder)
+        return repo
+
+    def _place(self, tillfs, folder):
+        self.tillfs = tillfs
+        self.folder = pathlib.Path(folder)
+        self.store = self.folder / "store"
+        self.url = f"file://{self.store}"
+        self.admin = self.folder / "admin.key"
+        self.access = ("-r", self.url, "-i", self.admin)
 
     def add_writer(self, name):
         self.tillfs("writer", "add", name, "--out", self.writer(name), *self.access)
