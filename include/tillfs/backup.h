@@ -32,7 +32,14 @@ struct backup_options {
 	struct progress_sink progress;
 };
 
+enum note_kind {
+	NOTE_OUTCOME, /* all is well; for who looks it up */
+	NOTE_WARNING, /* worth saying */
+	NOTE_FLAG,    /* not what was asked for: the exit status says so too */
+};
+
 struct backup_note {
+	enum note_kind kind;
 	char *path;
 	char *text;
 };

@@ -72,6 +72,8 @@ enum err_code {
 	ERR_UNSUPPORTED = -10, /* a newer format, or something this system can't do */
 	ERR_CANCELLED = -11,   /* stopped on request */
 	ERR_NOSPACE = -12,     /* no room left */
+	ERR_BUDGET = -13,  /* reading more from the store now would cost more than was allowed */
+	ERR_OFFLINE = -14, /* only the store has it, and the store is not to be asked */
 };
 
 #define ERR_MESSAGE_MAX 768

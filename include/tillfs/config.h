@@ -26,6 +26,8 @@ struct ini {
 
 #define INI_FILE_MAX MIB
 
+#define OBJECT_LOCK_DAYS_MAX 36500u /* a century: more is a typing error */
+
 /**
  * ini_parse - parse the text of an INI file.
  * @text: at most INI_FILE_MAX bytes, no NUL
@@ -49,32 +51,55 @@ struct config_class {
 	size_t n_patterns, cap_patterns;
 };
 
+/* [store]: credentials for the storage, in secret memory; NULL: not given. */
+struct config_credentials {
+	char *access_key, *secret_key, *session_token; /* S3, Google */
+	char *account_key, *sas_token;                 /* Azure */
+};
+
 /* What /etc/tillfs/tillfs.conf, ~/.config/tillfs/tillfs.conf or --config say. */
 struct config {
 	char *repository; /* NULL: not given */
 	char *identity;
 	char *writer;
 	char *state;
+	char *cache;
+	char *cache_size; /* as given, such as "8G" */
+	char *price_per_gb, *price_per_1000_requests;
 	char *audit;         /* the access log, or its folder */
 	bool audit_required; /* answer no access before it is on record */
 	char *zone;          /* Olson name, "" = the system's */
 	int cutoff_min;      /* minutes after midnight */
+	char *cacert;        /* authorities to trust beside the system's, for the storage */
+	char *profile;       /* whose credentials, in AWS's files */
+	unsigned timeout_s;  /* 0: not given */
+	unsigned object_lock_days;
+	struct config_credentials credentials;
 	char **excludes;
 	size_t n_excludes, cap_excludes;
 	struct config_class *classes;
 	size_t n_classes, cap_classes;
+	char *spool; /* folder for copies of databases; NULL: in the state folder */
+	char **raw;  /* patterns of databases that are not captured */
+	size_t n_raw, cap_raw;
+	unsigned capture_timeout_ms; /* for a database's locks */
 };
+#define CAPTURE_TIMEOUT_MS 30000u /* when nothing else is said */
 
 /**
  * config_load - read the configuration.
  * @path: a file that must exist, or NULL for the usual places, which need not:
  *        /etc/tillfs/tillfs.conf, then tillfs/tillfs.conf in $XDG_CONFIG_HOME or ~/.config.  A
- *        setting in the user's file replaces the system's; its excludes and its classes each
- *        replace the whole list
+ *        setting in the user's file replaces the system's; its excludes, raw patterns and
+ *        classes each replace the whole list
  *
- * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no,
- * time-zone, cutoff = HH:MM, exclude (several); [class NAME] pattern (several), NAME as
- * [a-z0-9-]{1,32}. Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
+ * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no, cache,
+ * cache-size, price-per-gb, price-per-1000-requests, time-zone, cutoff = HH:MM, exclude (several),
+ * spool, raw (several), capture-timeout = SECONDS, cacert, profile, timeout, object-lock-days;
+ * [store] access-key, secret-key, session-token, account-key, sas-token; [class NAME] pattern
+ * (several), NAME as [a-z0-9-]{1,32}.
+ *
+ * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.
  */
 MUST_CHECK int config_load(const char *path, struct config *ret, struct err *err);

@@ -30,6 +30,15 @@ MUST_CHECK int db_open(const char *path, const char *schema, int version, struct
  * version, ERR_IO.
  */
 MUST_CHECK int db_open_existing(const char *path, int version, struct db **ret, struct err *err);
+/**
+ * db_open_shared - as db_open, for a database that others may damage or delete while it is open.
+ * @durable: whether what was committed survives a power cut; if not, the file itself may not
+ *
+ * A rollback journal in place of WAL: nothing is mapped into memory, so that a file cut short is an
+ * error and not a signal.
+ */
+MUST_CHECK int db_open_shared(const char *path, const char *schema, int version, bool durable,
+			      struct db **ret, struct err *err);
 void db_close(struct db *db); /* finalises its statements too */
 DEFINE_FREEP(struct db *, db_close)
 MUST_CHECK int db_exec(struct db *db, const char *sql, struct err *err);

@@ -128,6 +128,10 @@ MUST_CHECK int seal_password(struct slice passphrase, const uint8_t salt[SEAL_SA
 void seal_base64_append(struct buf *b, struct slice bytes);
 MUST_CHECK bool seal_base64_parse(struct slice text, struct buf *ret);
 
+/* SHA-256 and HMAC-SHA-256, for the signatures that storage services want. */
+void seal_sha256(const void *p, size_t len, struct hash *ret);
+void seal_hmac_sha256(struct slice key, struct slice message, struct hash *ret);
+
 /* A running BLAKE2b-256, for what comes in pieces. */
 struct seal_hasher;
 struct seal_hasher *seal_hasher_new(void);

@@ -28,6 +28,9 @@ struct store_entry {
 /* Return 0 to go on; anything else ends the listing with that code. */
 typedef int store_list_fn(void *arg, const struct store_entry *entry, struct err *err);
 
+/* Whether these bytes are the right ones. */
+typedef bool store_fits_fn(void *arg, struct slice bytes);
+
 struct store_ops {
 	const char *scheme;
 	int (*get)(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret,
@@ -38,6 +41,14 @@ struct store_ops {
 		    struct err *err);
 	int (*remove)(void *arg, const char *key, struct err *err);
 	void (*close)(void *arg);
+	/* NULL where the storage has nothing of the kind. */
+	int (*recover)(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
+		       void *fits_arg, struct err *err);
+	int (*lock_get)(void *arg, const char *key, int64_t *ret, struct err *err);
+	int (*lock_set)(void *arg, const char *key, int64_t until, struct err *err);
+	int (*purge)(void *arg, const char *key, struct err *err);
+	struct store *(*inner)(void *arg); /* of a store around another: that one, or NULL; may be
+					      NULL */
 };
 
 /* How to reach a distant store.  Zero is the default for each; texts are borrowed until
@@ -47,11 +58,14 @@ struct store_options {
 	const char *profile; /* whose credentials, in the files where a service keeps several */
 	unsigned timeout_ms; /* how long an operation may make no progress; 0: 30,000 */
 	unsigned object_lock_days; /* keep what is created from being deleted for so long */
+	/* Credentials that the configuration holds; NULL: none.  What the environment says wins. */
+	const char *access_key, *secret_key, *session_token; /* S3, Google */
+	const char *account_key, *sas_token;                 /* Azure */
 };
 
 /**
  * store_open - open a store by URL.
- * @url:     file:///path
+ * @url:     file:///path, sftp://user@host:port/path?key=FILE&hostkey=SHA256:…
  * @options: may be NULL
  * @create:  make the root folder where it is missing
  *
@@ -123,8 +137,55 @@ struct store *store_impatient(struct store *s);
 /* How long to wait after the @tries-th failure; @retry_after_ms: as in struct err. */
 unsigned store_backoff_ms(unsigned tries, unsigned retry_after_ms);
 
+/* ---- what only some storages have; ERR_UNSUPPORTED with the others */
+
+/**
+ * store_recover - go back to an older version of an object that was overwritten.
+ * @fits: told bytes [off, off + len) of each version, newest first (fewer at its end): whether it
+ *        is the one
+ *
+ * From then on this store reads @key as that version.
+ * Return: 0, ERR_NOENT when no version fits, ERR_UNSUPPORTED, ERR_DENIED, ERR_UNREACHABLE.
+ */
+MUST_CHECK int store_recover(struct store *s, const char *key, uint64_t off, uint64_t len,
+			     store_fits_fn *fits, void *fits_arg, struct err *err);
+
+/* Until when the storage refuses to delete an object; 0: it isn't locked. */
+MUST_CHECK int store_lock_get(struct store *s, const char *key, int64_t *ret, struct err *err);
+/* Locks an object, or extends its lock.  Return: 0, ERR_DENIED, ERR_INVALID, … */
+MUST_CHECK int store_lock_set(struct store *s, const char *key, int64_t until, struct err *err);
+/* Removes an object with all its older versions, for good; ERR_DENIED while one is locked. */
+MUST_CHECK int store_purge(struct store *s, const char *key, struct err *err);
+
 /* Wraps ops of one's own.  @arg: taken. */
 struct store *store_new(const struct store_ops *ops, void *arg, const char *url);
+/* For a store around another: operations whose arguments were checked on the way in. */
+const struct store_ops *store_ops_of(const struct store *s);
+void *store_arg_of(const struct store *s);
+struct store *store_inner(const struct store *s); /* borrowed, or NULL */
+
+/* ---- metering */
+
+/* What went over the link.  A listing counts as a request for every thousand keys. */
+struct store_meter_stats {
+	uint64_t requests, bytes_fetched, bytes_sent, errors;
+	uint64_t refused; /* reads beyond the budget */
+};
+
+/**
+ * store_meter_new - a store that counts, and may refuse to read more than so much an hour.
+ * @inner:  taken
+ * @budget: bytes an hour, 0: any
+ *
+ * An hour begins with the first read after the last one is over.  Beyond the budget a read is
+ * ERR_BUDGET, and the first of an hour is told in the log; listings and small answers of other
+ * operations are never refused.  Threads: any.
+ */
+struct store *store_meter_new(struct store *inner, uint64_t budget);
+/* @metered: made by store_meter_new. */
+void store_meter_stats_get(struct store *metered, struct store_meter_stats *ret);
+/* For tests: lets the hour be over. */
+void store_meter_expire(struct store *metered);
 
 /* ---- twins for tests */
 

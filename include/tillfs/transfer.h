@@ -8,21 +8,23 @@
  * with backoff, and answers within a deadline.  It keeps a bounded number of checked blocks and
  * headers in memory; keys and plaintext are none of its business.
  *
- * Layer 3: uses store, pack.
+ * Layer 3: uses store, pack, cache.
  */
 #ifndef TILLFS_TRANSFER_H
 #define TILLFS_TRANSFER_H
 
 #include "tillfs/base.h"
+#include "tillfs/cache.h"
 #include "tillfs/pack.h"
 #include "tillfs/store.h"
 
 struct transfer;
 
 struct transfer_options {
-	unsigned workers;    /* threads that fetch ahead; 0: chosen for the store */
-	uint64_t memory;     /* bytes for blocks and headers; 0: 16 MiB */
-	unsigned timeout_ms; /* deadline of one call; 0: 30,000 */
+	unsigned workers;        /* threads that fetch ahead; 0: chosen for the store */
+	uint64_t memory;         /* bytes for blocks and headers; 0: 16 MiB */
+	unsigned timeout_ms;     /* deadline of one call; 0: 30,000 */
+	struct diskcache *cache; /* asked before the store; borrowed; NULL: none */
 };
 
 /* The pack that somebody wants bytes of; all of it is in the snapshot's pack list. */
@@ -35,7 +37,8 @@ struct pack_source {
 
 /* Counters since the start; any thread may ask. */
 struct transfer_stats {
-	uint64_t requests, bytes_fetched, blocks_served, blocks_from_memory, retries, errors;
+	uint64_t requests, bytes_fetched, blocks_served, blocks_from_memory, blocks_from_disk,
+		retries, errors;
 };
 
 /* @store: borrowed; must outlive the transfer. */

@@ -25,6 +25,10 @@ struct view_node; /* reference-counted */
 struct view_options {
 	uint64_t memory; /* for everything of ours; 0: 64 MiB */
 	unsigned timeout_ms;
+	struct diskcache *cache; /* asked before the store; borrowed; NULL: none */
+	struct store *meter;     /* counts what goes over the link, for status.json; borrowed; NULL:
+				    the store isn't asked at all */
+	struct prices prices;
 };
 
 /* @repo: borrowed; must outlive the view. */

@@ -42,7 +42,7 @@ on_item(struct run *run, struct lane *lane, struct event *e, struct err *err)
 		return err_add(err, r, "%s", e->item->name);
 	count(lane, &e->item->entry);
 	if (stored != NULL && e->may_record)
-		record_add(d->record, e->item->entry.name, &e->stamp, stored);
+		record_add(d->record, e->item->entry.name, &e->read, stored);
 	if (stored != NULL && !e->is_known)
 		d->record_changed = true;
 	return dir_add(run, lane, steal_ptr(&e->item), stored, NULL, err);

@@ -160,6 +160,7 @@ run_fini(struct run *run)
 		shipment_free(s);
 	}
 	shipment_free(run->shipment);
+	free(run->spool);
 	for (unsigned i = 0; i < run->n_lanes; i++)
 		lane_free(run->lanes[i]);
 	chunk_map_free(run->map);
@@ -187,7 +188,10 @@ attempt(struct run *run, struct err *err)
 	if (r < 0)
 		return r;
 	if (note != NULL)
-		note_add(run, slice_str("catalog"), note);
+		note_add(run, slice_str("catalog"), NOTE_WARNING, note);
+	run->spool = o->config->spool != NULL ? str_copy(o->config->spool)
+					      : str_format("%s/spool", o->state);
+	capture_clean(run->spool);
 	r = match_catalog(run, err);
 	if (r == 0)
 		r = run_threads(run, err);

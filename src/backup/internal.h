@@ -21,6 +21,7 @@
 #include <pthread.h>
 
 #include "tillfs/backup.h"
+#include "tillfs/capture.h"
 #include "tillfs/catalog.h"
 #include "tillfs/chunker.h"
 #include "tillfs/directory.h"
@@ -127,6 +128,21 @@ struct stamp {
 	uint64_t ino, dev;
 };
 
+/* How a file's content came about. */
+enum read_as {
+	READ_PLAIN,    /* as it stands there */
+	READ_CAPTURED, /* a database at one moment */
+	READ_RAW,      /* a database as it stands there, because the configuration says so */
+};
+
+/* A file's content as it is known: what it depends on, and how long it is. */
+struct reading_of {
+	enum read_as how;
+	struct stamp stamp;
+	struct capture_mark mark; /* READ_CAPTURED */
+	uint64_t size;            /* of the content; stamp.size may differ */
+};
+
 /* ---- events ---------------------------------------------------------------------------- */
 
 enum event_type {
@@ -152,7 +168,7 @@ struct event {
 	struct item *item;
 	enum content_source source;
 	struct stored *stored;
-	struct stamp stamp;
+	struct reading_of read;
 	bool may_record; /* the stamp may be believed next time */
 	char *path;      /* EVENT_DIR_END: for the directory's record */
 	size_t path_len;
@@ -165,7 +181,7 @@ void event_free(struct event *e);
 
 struct record_file {
 	struct buf name;
-	struct stamp stamp;
+	struct reading_of read;
 	struct stored *stored;
 };
 struct record {
@@ -177,7 +193,7 @@ struct record {
 	struct record *next;
 };
 void record_free(struct record *r);
-void record_add(struct record *r, struct slice name, const struct stamp *stamp,
+void record_add(struct record *r, struct slice name, const struct reading_of *read,
 		struct stored *stored);
 const struct record_file *record_find(const struct record *r, struct slice name);
 void record_key(const struct lane *lane, struct slice path, struct buf *ret);
@@ -297,6 +313,7 @@ struct run {
 	struct backup_result *result;
 	int64_t started;
 	struct date date; /* business date */
+	char *spool;      /* folder for copies of databases */
 	bool stale;       /* what the catalog knew was retired meanwhile: worth another run */
 	struct progress progress;
 	struct estimate *estimate;
@@ -359,17 +376,22 @@ void logical_id(const struct seal_key *hash_key, const struct buf *logical, stru
 void lane_free(struct lane *lane);
 
 /* read.c: one file's content into events */
+struct source {
+	int fd;
+	uint64_t size;
+	bool sparse;                   /* look for holes */
+	const struct capture *capture; /* whose bytes they are, or NULL */
+};
 struct file_reader;
 struct file_reader *file_reader_new(void);
 void file_reader_free(struct file_reader *r);
 /**
  * read_content - read a file and emit what its item event needs.
- * @sparse: look for holes
- * @e: an EVENT_ITEM under construction, its stamp set: source, and pieces or stored, are set
+ * @e: an EVENT_ITEM under construction: source, the content's size, and pieces or stored, are set
  * Return: 0; ERR_BUSY when the file changed meanwhile (nothing remains of the attempt); ERR_IO and
  * the like.
  */
-MUST_CHECK int read_content(struct file_reader *r, struct lane *lane, int fd, bool sparse,
+MUST_CHECK int read_content(struct file_reader *r, struct lane *lane, const struct source *from,
 			    struct event *e, struct err *err);
 
 /* meta.c */
@@ -398,7 +420,7 @@ MUST_CHECK int walk(struct run *run, struct err *err);
 /* So many more are done. */
 void walk_progress(struct run *run, uint64_t files, uint64_t bytes);
 void note_unreadable(struct run *run, struct slice path, const char *text);
-void note_add(struct run *run, struct slice path, const char *text);
+void note_add(struct run *run, struct slice path, enum note_kind kind, const char *text);
 
 /* assemble.c, tree.c, packer.c: the assembler's side */
 void *assembler_main(void *run);

@@ -22,7 +22,7 @@ struct file_reader {
 struct reading {
 	struct file_reader *r;
 	struct lane *lane;
-	int fd;
+	const struct source *from;
 	uint64_t size;
 	uint64_t off;  /* the next byte to give to a leaf */
 	bool leaves;   /* long: an event a leaf */
@@ -126,12 +126,14 @@ fill(struct reading *rd, uint64_t pos, size_t want, struct err *err)
 
 	buf_reserve(b, need);
 	do
-		n = pread(rd->fd, b->p + b->len, need, (off_t)pos);
+		n = pread(rd->from->fd, b->p + b->len, need, (off_t)pos);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "reading");
 	if (n == 0)
 		return ERR_BUSY;
+	if (rd->from->capture != NULL)
+		capture_fix_header(rd->from->capture, pos, b->p + b->len, (size_t)n);
 	b->len += (size_t)n;
 	walk_progress(rd->lane->run, 0, (uint64_t)n);
 	rd->lane->run->result->bytes_read += (uint64_t)n;
@@ -260,7 +262,7 @@ read_pages(struct reading *rd, uint64_t end, struct err *err)
 static int
 next_data(struct reading *rd, uint64_t *start, uint64_t *end, struct err *err)
 {
-	off_t data = lseek(rd->fd, (off_t)rd->off, SEEK_DATA);
+	off_t data = lseek(rd->from->fd, (off_t)rd->off, SEEK_DATA);
 	off_t hole;
 
 	*start = *end = rd->size;
@@ -268,7 +270,7 @@ next_data(struct reading *rd, uint64_t *start, uint64_t *end, struct err *err)
 		return 0;
 	if (data < 0)
 		return err_sys(err, "looking for data");
-	hole = lseek(rd->fd, data, SEEK_HOLE);
+	hole = lseek(rd->from->fd, data, SEEK_HOLE);
 	if (hole < 0)
 		return err_sys(err, "looking for holes");
 	*start = min_u64((uint64_t)data, rd->size);
@@ -277,11 +279,11 @@ next_data(struct reading *rd, uint64_t *start, uint64_t *end, struct err *err)
 }
 
 static int
-read_ranges(struct reading *rd, bool sparse, struct err *err)
+read_ranges(struct reading *rd, struct err *err)
 {
 	while (rd->off < rd->size) {
 		uint64_t start = rd->off, end = rd->size;
-		int r = sparse ? next_data(rd, &start, &end, err) : 0;
+		int r = rd->from->sparse ? next_data(rd, &start, &end, err) : 0;
 
 		if (r < 0)
 			return r;
@@ -328,7 +330,7 @@ start(struct reading *rd, struct err *err)
 	ssize_t n;
 
 	do
-		n = pread(rd->fd, head, sizeof head, 0);
+		n = pread(rd->from->fd, head, sizeof head, 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "reading");
@@ -339,20 +341,22 @@ start(struct reading *rd, struct err *err)
 }
 
 int
-read_content(struct file_reader *r, struct lane *lane, int fd, bool sparse, struct event *e,
+read_content(struct file_reader *r, struct lane *lane, const struct source *from, struct event *e,
 	     struct err *err)
 {
-	struct reading rd = {.r = r, .lane = lane, .fd = fd, .size = e->stamp.size};
+	struct reading rd = {.r = r, .lane = lane, .from = from, .size = from->size};
 	int rc;
 
 	e->source = SOURCE_NONE;
+	e->read.size = from->size;
+	e->item->entry.size = from->size;
 	if (rd.size == 0)
 		return 0;
 	if (rd.size <= INLINE_MAX)
 		return read_inline(&rd, e, err);
 	rc = start(&rd, err);
 	if (rc == 0)
-		rc = read_ranges(&rd, sparse, err);
+		rc = read_ranges(&rd, err);
 	if (rc < 0) {
 		pieces_reset(&r->pieces);
 		if (rd.emitted)

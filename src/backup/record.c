@@ -2,15 +2,16 @@
  * record.c - what the catalog remembers of a directory: the stamps of its files, and where their
  * contents lie.  A file whose stamp is the same is not read again.
  *
- * A record is a CBOR array of [name, size, mtime s, ns, ctime s, ns, inode, device, logical id,
- * content, packs a tree reaches]; pack numbers are the catalog's.  It is local and may be thrown
- * away.
+ * A record is a CBOR array of [name, how it was read, size, mtime s, ns, ctime s, ns, inode,
+ * device, mark, the content's size, logical id, content, packs a tree reaches]; pack numbers are
+ * the catalog's.  It is local and may be thrown away.
  *
  * Layer 4.
  */
 #include "backup/internal.h"
 
-#define RECORD_FILES_MAX (16u * 1024 * 1024)
+#define RECORD_FILES_MAX  (16u * 1024 * 1024)
+#define RECORD_FILE_ITEMS 14u
 
 void
 record_free(struct record *r)
@@ -27,13 +28,14 @@ record_free(struct record *r)
 }
 
 void
-record_add(struct record *r, struct slice name, const struct stamp *stamp, struct stored *stored)
+record_add(struct record *r, struct slice name, const struct reading_of *read,
+	   struct stored *stored)
 {
 	struct record_file *f;
 
 	array_reserve(r->files, r->n, r->cap);
 	f = &r->files[r->n++];
-	*f = (struct record_file){.stamp = *stamp, .stored = stored_get(stored)};
+	*f = (struct record_file){.read = *read, .stored = stored_get(stored)};
 	buf_append(&f->name, name.p, name.len);
 }
 
@@ -75,18 +77,27 @@ timestamp_put(struct buf *b, struct timestamp t)
 }
 
 static void
+stamp_put(struct buf *b, const struct stamp *s)
+{
+	cbor_put_uint(b, s->size);
+	timestamp_put(b, s->mtime);
+	timestamp_put(b, s->ctime);
+	cbor_put_uint(b, s->ino);
+	cbor_put_uint(b, s->dev);
+}
+
+static void
 file_put(struct buf *b, const struct record_file *f)
 {
 	const struct stored *s = f->stored;
 	struct content c = s->content;
 
-	cbor_put_array(b, 11);
+	cbor_put_array(b, RECORD_FILE_ITEMS);
 	cbor_put_bytes(b, f->name.p, f->name.len);
-	cbor_put_uint(b, f->stamp.size);
-	timestamp_put(b, f->stamp.mtime);
-	timestamp_put(b, f->stamp.ctime);
-	cbor_put_uint(b, f->stamp.ino);
-	cbor_put_uint(b, f->stamp.dev);
+	cbor_put_uint(b, f->read.how);
+	stamp_put(b, &f->read.stamp);
+	cbor_put_bytes(b, &f->read.mark, sizeof f->read.mark);
+	cbor_put_uint(b, f->read.size);
 	cbor_put_bytes(b, &s->logical, sizeof s->logical);
 	if (c.kind == CONTENT_TREE) {
 		c.root = s->root.ref;
@@ -151,23 +162,32 @@ stored_decode(struct cbor_rd *rd, const struct pack_table *packs, uint64_t size,
 }
 
 static void
+stamp_get(struct cbor_rd *rd, struct stamp *ret)
+{
+	ret->size = cbor_get_uint(rd, INT64_MAX);
+	ret->mtime = timestamp_get(rd);
+	ret->ctime = timestamp_get(rd);
+	ret->ino = cbor_get_uint(rd, UINT64_MAX);
+	ret->dev = cbor_get_uint(rd, UINT64_MAX);
+}
+
+static void
 file_get(struct cbor_rd *rd, const struct pack_table *packs, struct record *ret)
 {
 	struct stored *s = stored_new();
-	struct stamp stamp;
+	struct reading_of read = {0};
 	struct slice name;
 
-	if (cbor_get_array(rd, 11) != 11)
+	if (cbor_get_array(rd, RECORD_FILE_ITEMS) != RECORD_FILE_ITEMS)
 		cbor_fail(rd, "a file's record has the wrong length");
 	name = cbor_get_bytes(rd, ENTRY_NAME_MAX);
-	stamp.size = cbor_get_uint(rd, INT64_MAX);
-	stamp.mtime = timestamp_get(rd);
-	stamp.ctime = timestamp_get(rd);
-	stamp.ino = cbor_get_uint(rd, UINT64_MAX);
-	stamp.dev = cbor_get_uint(rd, UINT64_MAX);
-	stored_decode(rd, packs, stamp.size, s);
+	read.how = (enum read_as)cbor_get_uint(rd, READ_RAW);
+	stamp_get(rd, &read.stamp);
+	cbor_get_fixed(rd, &read.mark, sizeof read.mark);
+	read.size = cbor_get_uint(rd, INT64_MAX);
+	stored_decode(rd, packs, read.size, s);
 	if (cbor_ok(rd))
-		record_add(ret, name, &stamp, s);
+		record_add(ret, name, &read, s);
 	stored_put(s);
 }
 

@@ -358,11 +358,11 @@ stream_finish(struct run *run, struct lane *lane, struct event *e, struct stored
 	int r;
 
 	if (e->source == SOURCE_LEAVES)
-		r = stream_tree(run, lane, stream_height_for(e->stamp.size), s, err);
+		r = stream_tree(run, lane, stream_height_for(e->read.size), s, err);
 	else
 		r = stream_embedded(run, lane, &e->pieces, s, err);
 	if (r == 0 && e->source == SOURCE_LEAVES && s->content.kind == CONTENT_LEAF)
-		one_hole(lane, e->stamp.size, s);
+		one_hole(lane, e->read.size, s);
 	if (r < 0) {
 		stored_put(s);
 		return r;

@@ -20,12 +20,14 @@
 /* ---- notes ---- */
 
 static void
-note_append(struct backup_note **v, size_t *n, size_t *cap, struct slice path, const char *text)
+note_append(struct backup_note **v, size_t *n, size_t *cap, struct slice path, enum note_kind kind,
+	    const char *text)
 {
 	struct backup_note *note;
 
 	array_reserve(*v, *n, *cap);
 	note = &(*v)[(*n)++];
+	note->kind = kind;
 	note->path = mem_alloc(path.len + 1);
 	memcpy(note->path, path.p, path.len);
 	note->text = str_copy(text);
@@ -36,15 +38,15 @@ note_unreadable(struct run *run, struct slice path, const char *text)
 {
 	struct backup_result *r = run->result;
 
-	note_append(&r->unreadable, &r->n_unreadable, &r->cap_unreadable, path, text);
+	note_append(&r->unreadable, &r->n_unreadable, &r->cap_unreadable, path, NOTE_FLAG, text);
 }
 
 void
-note_add(struct run *run, struct slice path, const char *text)
+note_add(struct run *run, struct slice path, enum note_kind kind, const char *text)
 {
 	struct backup_result *r = run->result;
 
-	note_append(&r->notes, &r->n_notes, &r->cap_notes, path, text);
+	note_append(&r->notes, &r->n_notes, &r->cap_notes, path, kind, text);
 }
 
 void
@@ -190,6 +192,9 @@ level_fini(struct level *l)
 	free(l->names);
 	for (size_t i = 0; i < LANES_MAX; i++)
 		record_free(l->records[i]);
+	for (size_t i = 0; i < l->n_databases; i++)
+		free(l->databases[i].name);
+	free(l->databases);
 	item_free(l->item);
 	if (l->fd >= 0)
 		close(l->fd);
@@ -333,7 +338,7 @@ walk_entry(struct walker *w, const char *name, const struct target *target)
 	struct file_stat st;
 	int r;
 
-	if (target == NULL && excluded(w))
+	if (target == NULL && (excluded(w) || walker_hides(w, name)))
 		return 0;
 	r = meta_stat(top(w)->fd, name, on_the_way ? 0 : AT_SYMLINK_NOFOLLOW, &st);
 	if (r < 0) {

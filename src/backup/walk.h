@@ -9,6 +9,12 @@
 #include "backup/internal.h"
 #include "backup/targets.h"
 
+/* A database in a directory being walked. */
+struct level_database {
+	char *name;
+	bool captured;
+};
+
 /* A directory being walked. */
 struct level {
 	int fd;
@@ -22,6 +28,8 @@ struct level {
 	uint64_t begun;                    /* a bit a lane: the directory stands there */
 	struct record *records[LANES_MAX]; /* what is known of its files; loaded on first use */
 	uint64_t loaded;
+	struct level_database *databases; /* those met so far */
+	size_t n_databases, cap_databases;
 };
 
 struct walker {
@@ -60,5 +68,26 @@ const struct record *walker_record(struct walker *w, struct level *l, struct lan
  */
 MUST_CHECK int walker_file(struct walker *w, struct lane *lane, const char *name,
 			   const struct file_stat *st, struct event *e);
+
+/* walk_file.c, for walk_db.c */
+bool stamp_equal(const struct stamp *a, const struct stamp *b);
+/* Whether a write after our look would have changed it: not in the same tick of the clock. */
+bool stamp_is_old(const struct stamp *s);
+/* Takes back what an attempt to read a file has emitted. */
+void walker_forget(struct lane *lane, struct event *e);
+
+/* Whether the configuration wants the database at the path stored as it stands. */
+bool walker_raw_wanted(const struct walker *w);
+/* Remembers a database of the top directory, for its companions. */
+void walker_database_done(struct walker *w, const char *name, bool captured);
+/* Whether a name is a captured database's companion, which then doesn't appear. */
+bool walker_hides(struct walker *w, const char *name);
+/**
+ * walker_database - capture a database.
+ * Return: 0, ERR_INVALID when it is to be stored raw, which is flagged, or an error that ends the
+ * walk.
+ */
+MUST_CHECK int walker_database(struct walker *w, struct lane *lane, const char *name,
+			       struct event *e, struct err *err);
 
 #endif /* BACKUP_WALK_H */

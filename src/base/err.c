@@ -119,6 +119,10 @@ err_name(int code)
 		return "cancelled";
 	case ERR_NOSPACE:
 		return "nospace";
+	case ERR_BUDGET:
+		return "budget";
+	case ERR_OFFLINE:
+		return "offline";
 	default:
 		return "unknown";
 	}

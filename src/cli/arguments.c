@@ -28,6 +28,15 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_VERSION] = {"version", 0, NULL, true, "say which version this is"},
 	[OPT_TIMEOUT] = {"timeout", 0, "SECONDS", false,
 			 "how long an answer of a distant store may take; 30"},
+	[OPT_CACHE] = {"cache", 0, "DIR", false,
+		       "keep what is read from the store there (or TILLFS_CACHE)"},
+	[OPT_CACHE_SIZE] = {"cache-size", 0, "SIZE", false, "at most so much of it; 4G"},
+	[OPT_OFFLINE] = {"offline", 0, NULL, false, "read from the cache alone"},
+	[OPT_CACERT] = {"cacert", 0, "FILE", false,
+			"authorities to trust for the storage's certificate (PEM)"},
+	[OPT_PROFILE] = {"profile", 0, "NAME", false, "whose credentials to take from ~/.aws (S3)"},
+	[OPT_OBJECT_LOCK_DAYS] = {"object-lock-days", 0, "N", false,
+				  "have the storage refuse to delete what is written, for so long"},
 	[OPT_NO_PASSPHRASE] = {"no-passphrase", 0, NULL, false,
 			       "store the identity's secret unprotected"},
 	[OPT_KEY] = {"key", 0, "FILE", false, "the public key of whom it is about, a .pub file"},
@@ -51,6 +60,12 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_MEMORY] = {"memory", 0, "SIZE", false, "for caches, as 64M, which is the default"},
 	[OPT_REFRESH] = {"refresh", 0, "SECONDS", false,
 			 "how often to look for new snapshots; 60, 0 never"},
+	[OPT_BUDGET] = {"budget", 0, "SIZE", false,
+			"read no more than so much an hour from the store"},
+	[OPT_PRICE_GB] = {"price-per-gb", 0, "AMOUNT", false,
+			  "what a gigabyte (10^9 bytes) out of the store costs"},
+	[OPT_PRICE_REQUESTS] = {"price-per-1000-requests", 0, "AMOUNT", false,
+				"what a thousand requests cost"},
 	[OPT_LAZY] = {"lazy", 'l', NULL, false, "detach now, end when nothing is open any more"},
 	[OPT_AUDIT] = {"audit", 0, "FILE", false,
 		       "record accesses in this log, made when missing; or a folder for it"},
@@ -63,6 +78,12 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_UNTIL] = {"until", 0, "DATE", false, "the last business date, as 2026-11-20"},
 	[OPT_SCHEDULE] = {"schedule", 0, "WORD", false,
 			  "list missing days: daily, weekdays or weekly"},
+	[OPT_CSV] = {"csv", 0, NULL, false, "print CSV, as sqlite3 -csv -header"},
+	[OPT_TABLE] = {"table", 0, NULL, false, "print a table for people"},
+	[OPT_AGAINST] = {"against", 0, "DATE", false,
+			 "the same database at another date, as the schema `then`"},
+	[OPT_DEADLINE] = {"deadline", 0, "SECONDS", false,
+			  "how long the query may take; 300, 0 for ever"},
 	[OPT_GRANTEE] = {"to", 0, "FILE", false, "the auditor's public key, a .pub file"},
 	[OPT_ONLY_WRITER] = {"writer", 0, "NAME", true, "only of this writer; may be repeated"},
 	[OPT_CLASS] = {"class", 0, "NAME", true, "only this data class; may be repeated"},
@@ -116,11 +137,10 @@ option_number(const struct cli *c, enum option o, uint64_t max, uint64_t *ret, s
 	return 0;
 }
 
-int
-option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err)
+bool
+size_parse(const char *text, uint64_t *ret)
 {
 	static const char units[] = "KMGT";
-	const char *text = option_value(c, o);
 	const char *unit;
 	unsigned shift = 0;
 	char *end;
@@ -131,10 +151,18 @@ option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err)
 		end++;
 	}
 	if (!isdigit((unsigned char)text[0]) || *end != '\0' || *ret > UINT64_MAX >> shift)
-		return err_set(err, CLI_USAGE, "--%s %s: give a size such as 64M or 1G",
-			       option_specs[o].name, text);
+		return false;
 	*ret <<= shift;
-	return 0;
+	return true;
+}
+
+int
+option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err)
+{
+	if (size_parse(option_value(c, o), ret))
+		return 0;
+	return err_set(err, CLI_USAGE, "--%s %s: give a size such as 64M or 1G",
+		       option_specs[o].name, option_value(c, o));
 }
 
 int

@@ -59,6 +59,8 @@ warn_notes(const struct backup_note *notes, size_t n, const char *what)
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(buf_fini) struct buf text = BUF_INIT;
 
+		if (notes[i].kind == NOTE_OUTCOME)
+			continue;
 		buf_append_str(&text, what);
 		text_append_safe(&text, slice_str(notes[i].path));
 		buf_append_str(&text, ": ");
@@ -83,6 +85,15 @@ append_words(struct buf *b, struct repo *repo, const struct backup_result *r)
 	buf_append_str(b, ", stored ");
 	text_append_bytes(b, r->bytes_stored);
 	buf_append_u8(b, '\n');
+}
+
+static bool
+has_flags(const struct backup_result *r)
+{
+	for (size_t i = 0; i < r->n_notes; i++)
+		if (r->notes[i].kind == NOTE_FLAG)
+			return true;
+	return r->n_unreadable > 0;
 }
 
 static void
@@ -137,7 +148,7 @@ tell_result(const struct cli *c, struct repo *repo, const struct backup_result *
 		append_words(&text, repo, result);
 	if (text.len > 0)
 		r = print_buf(&text, err);
-	if (r == 0 && result->n_unreadable > 0)
+	if (r == 0 && has_flags(result))
 		return EXIT_UNREADABLE;
 	return r;
 }

@@ -18,7 +18,7 @@ cmd_init(struct cli *c, struct err *err)
 	if (r == 0)
 		r = session_identity(c, &founder, err);
 	if (r == 0)
-		r = session_store(c, url, true, &store, err);
+		r = session_store(c, url, true, &store, NULL, err);
 	if (r == 0)
 		r = repo_init(store, founder, &id, err);
 	if (r < 0)

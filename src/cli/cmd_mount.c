@@ -23,8 +23,9 @@ static const struct {
 	const char *name;
 	enum option option;
 } known[] = {
-	{"identity=", OPT_IDENTITY}, {"config=", OPT_CONFIG},   {"state=", OPT_STATE},
-	{"memory=", OPT_MEMORY},     {"refresh=", OPT_REFRESH},
+	{"identity=", OPT_IDENTITY},     {"config=", OPT_CONFIG},   {"state=", OPT_STATE},
+	{"memory=", OPT_MEMORY},         {"refresh=", OPT_REFRESH}, {"cache=", OPT_CACHE},
+	{"cache-size=", OPT_CACHE_SIZE}, {"budget=", OPT_BUDGET},   {"offline", OPT_OFFLINE},
 };
 
 /* A mount option that stands for one of ours; what the command line says itself wins. */
@@ -39,12 +40,14 @@ take_option(struct cli *c, const char *text)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		struct words *w = &c->options[known[i].option];
+		size_t len = strlen(known[i].name);
 
-		if (strncmp(text, known[i].name, strlen(known[i].name)) != 0)
+		if (strncmp(text, known[i].name, len) != 0 ||
+		    (option_specs[known[i].option].arg == NULL && text[len] != '\0'))
 			continue;
 		if (w->n == 0) {
 			array_reserve(w->v, w->n, w->cap);
-			w->v[w->n++] = text + strlen(known[i].name);
+			w->v[w->n++] = text + len;
 		}
 		return true;
 	}
@@ -105,12 +108,12 @@ read_numbers(const struct cli *c, struct mount_options *o, struct view_options *
 	if (r == 0 && option_given(c, OPT_MEMORY))
 		r = option_size(c, OPT_MEMORY, &v->memory, err);
 	o->refresh_s = (unsigned)refresh;
-	return r;
+	return r < 0 ? r : prices_read(c, &v->prices, err);
 }
 
 /* What happens in the background, so that secrets and threads exist there only. */
 static int
-serve(const struct cli *c, struct mount_options *o, const struct view_options *v,
+serve(const struct cli *c, struct mount_options *o, struct view_options *v,
       struct mount_daemon *daemon, struct err *err)
 {
 	CLEANUP(session_close) struct session s = {0};
@@ -121,6 +124,8 @@ serve(const struct cli *c, struct mount_options *o, const struct view_options *v
 	if (r < 0)
 		return r;
 	o->source = store_url(s.store);
+	v->cache = s.cache;
+	v->meter = s.meter;
 	r = view_new(s.repo, v, &view, err);
 	return r < 0 ? r : mount_serve(view, o, daemon, err);
 }

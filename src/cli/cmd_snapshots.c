@@ -19,6 +19,24 @@ counts_of(const struct repo_opened *o)
 	return sum;
 }
 
+/* Databases stored raw, and captures that failed: what docs/format.md calls flags. */
+static size_t
+count_flags(const struct snapshot_details *d)
+{
+	static const char *const flags[] = {"raw: ", "failed: "};
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_notes; i++)
+		for (size_t k = 0; k < ARRAY_LEN(flags); k++) {
+			size_t len = strlen(flags[k]);
+
+			if (d->notes[i].text.len >= len &&
+			    memcmp(d->notes[i].text.p, flags[k], len) == 0)
+				n++;
+		}
+	return n;
+}
+
 static void
 append_row(struct buf *b, const struct repo_snapshot *s, const struct repo_opened *o)
 {
@@ -35,6 +53,8 @@ append_row(struct buf *b, const struct repo_snapshot *s, const struct repo_opene
 		buf_append_u8(b, '=');
 		text_append_safe(b, d->labels[i + 1]);
 	}
+	if (d != NULL && count_flags(d) > 0)
+		buf_appendf(b, "  !%zu not captured", count_flags(d));
 	buf_append_u8(b, '\n');
 }
 
@@ -61,7 +81,8 @@ append_details_json(struct buf *b, const struct snapshot_details *d)
 	append_json_text(b, "started", time_format_rfc3339(d->started).s);
 	buf_append_str(b, ", ");
 	append_json_text(b, "finished", time_format_rfc3339(d->finished).s);
-	buf_appendf(b, ", \"unreadable\": %zu, \"notes\": %zu", d->n_unreadable, d->n_notes);
+	buf_appendf(b, ", \"unreadable\": %zu, \"notes\": %zu, \"not_captured\": %zu",
+		    d->n_unreadable, d->n_notes, count_flags(d));
 }
 
 static void

@@ -54,7 +54,7 @@ cmd_verify(struct cli *c, struct err *err)
 
 	r = read_schedule(c, &o.schedule, err);
 	if (r == 0)
-		r = session_open(c, &s, err);
+		r = session_open_direct(c, &s, err);
 	if (r == ERR_CORRUPT) {
 		/* Config or ledger: nothing behind them can be proven. */
 		warn("%s", err->msg);

@@ -24,6 +24,7 @@
 #include "tillfs/audit.h"
 #include "tillfs/backup.h"
 #include "tillfs/base.h"
+#include "tillfs/cache.h"
 #include "tillfs/compare.h"
 #include "tillfs/config.h"
 #include "tillfs/keyring.h"
@@ -55,6 +56,12 @@ enum option {
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_TIMEOUT,
+	OPT_CACHE,
+	OPT_CACHE_SIZE,
+	OPT_OFFLINE,
+	OPT_CACERT,
+	OPT_PROFILE,
+	OPT_OBJECT_LOCK_DAYS,
 	OPT_COMMON_END,
 	/* of some */
 	OPT_NO_PASSPHRASE = OPT_COMMON_END,
@@ -76,6 +83,9 @@ enum option {
 	OPT_MOUNT,
 	OPT_MEMORY,
 	OPT_REFRESH,
+	OPT_BUDGET,
+	OPT_PRICE_GB,
+	OPT_PRICE_REQUESTS,
 	OPT_LAZY,
 	OPT_READ_DATA,
 	OPT_FROM,
@@ -85,6 +95,10 @@ enum option {
 	OPT_AUDIT_REQUIRED,
 	OPT_CASE,
 	OPT_REASON,
+	OPT_CSV,
+	OPT_TABLE,
+	OPT_AGAINST,
+	OPT_DEADLINE,
 	OPT_GRANTEE,
 	OPT_ONLY_WRITER,
 	OPT_CLASS,
@@ -146,6 +160,9 @@ const char *option_value(const struct cli *c, enum option o);
 const char *operand(const struct cli *c, size_t n); /* or NULL */
 /* Sizes as 64M; Return: 0, or CLI_USAGE. */
 MUST_CHECK int option_size(const struct cli *c, enum option o, uint64_t *ret, struct err *err);
+MUST_CHECK bool size_parse(const char *text, uint64_t *ret);
+/* What the options or the configuration say.  Return: 0, or CLI_USAGE. */
+MUST_CHECK int prices_read(const struct cli *c, struct prices *ret, struct err *err);
 MUST_CHECK int option_number(const struct cli *c, enum option o, uint64_t max, uint64_t *ret,
 			     struct err *err);
 /* Return: 0 with @ret_given whether it was given, or CLI_USAGE for what is no date. */
@@ -173,6 +190,8 @@ MUST_CHECK int passphrase_ask_new(const char *file, struct buf *ret, struct err 
 
 struct session {
 	struct store *store;
+	struct store *meter;     /* counts what goes over the link; part of store; NULL offline */
+	struct diskcache *cache; /* NULL: none */
 	struct identity *identity;
 	struct writer_file *writer;
 	struct repo *repo;
@@ -185,7 +204,9 @@ struct session {
 };
 /* Opens the repository with the identity; prints findings. */
 MUST_CHECK int session_open(const struct cli *c, struct session *ret, struct err *err);
-/* The same without printing: check tells them itself. */
+/* The same without the cache: for who proves what the storage has. */
+MUST_CHECK int session_open_direct(const struct cli *c, struct session *ret, struct err *err);
+/* The same without printing either: check tells them itself. */
 MUST_CHECK int session_open_silent(const struct cli *c, struct session *ret, struct err *err);
 /* The same with the writer's file. */
 MUST_CHECK int session_open_writer(const struct cli *c, struct session *ret, struct err *err);
@@ -194,10 +215,20 @@ void session_start_reading(struct session *s);
 void session_close(struct session *s); /* prints findings that came up since */
 
 /**
- * session_store - open a store by URL; one that isn't local gets patience and --timeout.
+ * session_store - open a store by URL, metered; one that isn't local gets patience and --timeout.
+ * @ret_meter: the meter, a part of it; may be NULL
  * Return: as store_open, or CLI_USAGE.
  */
 MUST_CHECK int session_store(const struct cli *c, const char *url, bool create, struct store **ret,
+			     struct store **ret_meter, struct err *err);
+/**
+ * session_cached_store - the same with the cache around it, if there shall be one.
+ * Return: as session_store; a cache that can't be opened is only told, unless it has to do alone.
+ */
+MUST_CHECK int session_cached_store(const struct cli *c, const char *url, struct session *s,
+				    struct err *err);
+/* The cache alone.  Return: 0, CLI_USAGE when none is named, … */
+MUST_CHECK int session_cache(const struct cli *c, const char *url, struct diskcache **ret,
 			     struct err *err);
 MUST_CHECK int session_url(const struct cli *c, const char **ret, struct err *err);
 MUST_CHECK int session_identity(const struct cli *c, struct identity **ret, struct err *err);
@@ -288,6 +319,7 @@ int cmd_diff(struct cli *c, struct err *err);
 int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
 int cmd_verify(struct cli *c, struct err *err);
+int cmd_query(struct cli *c, struct err *err);
 int cmd_writer_revoke(struct cli *c, struct err *err);
 int cmd_admin_add(struct cli *c, struct err *err);
 int cmd_admin_remove(struct cli *c, struct err *err);

@@ -126,28 +126,67 @@ tell_findings(struct session *s)
 
 int
 session_store(const struct cli *c, const char *url, bool create, struct store **ret,
-	      struct err *err)
+	      struct store **ret_meter, struct err *err)
 {
-	struct store_options options = {.timeout_ms = STORE_TIMEOUT_MS / ATTEMPTS};
-	uint64_t timeout_s = STORE_TIMEOUT_MS / 1000;
+	const struct config *f = &c->config;
+	struct store_options options = {
+		.cacert = option_given(c, OPT_CACERT) ? option_value(c, OPT_CACERT) : f->cacert,
+		.profile = option_given(c, OPT_PROFILE) ? option_value(c, OPT_PROFILE) : f->profile,
+		.access_key = f->credentials.access_key,
+		.secret_key = f->credentials.secret_key,
+		.session_token = f->credentials.session_token,
+		.account_key = f->credentials.account_key,
+		.sas_token = f->credentials.sas_token,
+	};
+	uint64_t timeout_s = f->timeout_s > 0 ? f->timeout_s : STORE_TIMEOUT_MS / 1000;
+	uint64_t lock_days = f->object_lock_days, budget = 0;
 	int r = 0;
 
 	*ret = NULL;
 	if (option_given(c, OPT_TIMEOUT))
 		r = option_number(c, OPT_TIMEOUT, 86400, &timeout_s, err);
+	if (r == 0 && option_given(c, OPT_BUDGET))
+		r = option_size(c, OPT_BUDGET, &budget, err);
+	if (r == 0 && option_given(c, OPT_OBJECT_LOCK_DAYS))
+		r = option_number(c, OPT_OBJECT_LOCK_DAYS, OBJECT_LOCK_DAYS_MAX, &lock_days, err);
 	if (r < 0)
 		return r;
+	options.object_lock_days = (unsigned)lock_days;
 	if (timeout_s == 0)
 		return err_set(err, CLI_USAGE, "--timeout 0: give at least a second");
 	options.timeout_ms = (unsigned)timeout_s * 1000 / ATTEMPTS;
 	r = store_open(url, &options, create, ret, err);
-	if (r == 0 && store_local_path(*ret) == NULL)
+	if (r < 0)
+		return r;
+	*ret = store_meter_new(*ret, budget);
+	if (ret_meter != NULL)
+		*ret_meter = *ret;
+	if (store_local_path(*ret) == NULL)
 		*ret = store_patient_new(*ret, (unsigned)timeout_s * 1000);
-	return r;
+	return 0;
+}
+
+/*
+ * What the cache knows of a URL may be of another repository that lay there once; then everything
+ * else contradicts it.
+ */
+static int
+open_repo(struct session *s, const char *state, struct err *err)
+{
+	bool was_known = s->cache != NULL && s->meter != NULL && diskcache_is_bound(s->cache);
+	int r = repo_open(s->store, s->identity, state, &s->repo, err);
+
+	if (r == ERR_UNREACHABLE && was_known)
+		return err_set(err, r, "%s (with --offline, what is in the cache can be read)",
+			       err->msg);
+	if (!was_known || (r != ERR_AUTH && r != ERR_CORRUPT && r != ERR_DENIED && r != ERR_NOENT))
+		return r;
+	diskcache_unbind(s->cache);
+	return repo_open(s->store, s->identity, state, &s->repo, err);
 }
 
 static int
-open_reading(const struct cli *c, struct session *s, struct err *err)
+open_reading(const struct cli *c, struct session *s, bool cached, struct err *err)
 {
 	CLEANUP(freep) char *state = NULL;
 	const char *url;
@@ -156,12 +195,17 @@ open_reading(const struct cli *c, struct session *s, struct err *err)
 	r = session_url(c, &url, err);
 	if (r == 0)
 		r = session_state(c, &state, err);
-	if (r == 0)
-		r = session_store(c, url, false, &s->store, err);
+	if (r == 0 && cached)
+		r = session_cached_store(c, url, s, err);
+	else if (r == 0 && option_given(c, OPT_OFFLINE))
+		r = err_set(err, CLI_USAGE, "%s asks the store, so it can't do --offline",
+			    c->command->name);
+	else if (r == 0)
+		r = session_store(c, url, false, &s->store, &s->meter, err);
 	if (r == 0)
 		r = session_identity(c, &s->identity, err);
 	if (r == 0)
-		r = repo_open(s->store, s->identity, state, &s->repo, err);
+		r = open_repo(s, state, err);
 	return r;
 }
 
@@ -182,17 +226,17 @@ session_open_silent(const struct cli *c, struct session *ret, struct err *err)
 	struct session s = {.n_told = SIZE_MAX};
 
 	*ret = (struct session){0};
-	return finish(&s, open_reading(c, &s, err), ret);
+	return finish(&s, open_reading(c, &s, false, err), ret);
 }
 
-int
-session_open(const struct cli *c, struct session *ret, struct err *err)
+static int
+open_telling(const struct cli *c, struct session *ret, bool cached, struct err *err)
 {
 	struct session s = {0};
 	int r;
 
 	*ret = (struct session){0};
-	r = finish(&s, open_reading(c, &s, err), ret);
+	r = finish(&s, open_reading(c, &s, cached, err), ret);
 	if (r < 0)
 		return r;
 	tell_findings(ret);
@@ -202,6 +246,18 @@ session_open(const struct cli *c, struct session *ret, struct err *err)
 	return r;
 }
 
+int
+session_open(const struct cli *c, struct session *ret, struct err *err)
+{
+	return open_telling(c, ret, true, err);
+}
+
+int
+session_open_direct(const struct cli *c, struct session *ret, struct err *err)
+{
+	return open_telling(c, ret, false, err);
+}
+
 static int
 open_writing(const struct cli *c, struct session *s, struct err *err)
 {
@@ -209,6 +265,9 @@ open_writing(const struct cli *c, struct session *s, struct err *err)
 	const char *url = NULL;
 	int r;
 
+	if (option_given(c, OPT_OFFLINE))
+		return err_set(err, CLI_USAGE, "%s needs the store, so it can't do --offline",
+			       c->command->name);
 	r = open_writer_file(c, &s->writer, err);
 	if (r < 0)
 		return r;
@@ -220,7 +279,7 @@ open_writing(const struct cli *c, struct session *s, struct err *err)
 	if (r == 0)
 		r = session_state(c, &state, err);
 	if (r == 0)
-		r = session_store(c, url, false, &s->store, err);
+		r = session_store(c, url, false, &s->store, &s->meter, err);
 	if (r == 0)
 		r = repo_open_writer(s->store, s->writer, state, &s->repo, err);
 	return r;
@@ -242,7 +301,7 @@ session_open_writer(const struct cli *c, struct session *ret, struct err *err)
 void
 session_start_reading(struct session *s)
 {
-	struct transfer_options options = {0};
+	struct transfer_options options = {.cache = s->cache};
 
 	s->transfer = transfer_new(s->store, &options);
 	s->reader = reader_new(s->repo, s->transfer, 0);
@@ -260,6 +319,7 @@ session_close(struct session *s)
 	identity_free(s->identity);
 	writer_free(s->writer);
 	store_close(s->store);
+	diskcache_close(s->cache);
 	*s = (struct session){0};
 }
 

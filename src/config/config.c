@@ -31,11 +31,23 @@ replace(char **text, const char *by)
 }
 
 static void
+list_clear(char ***list, size_t *n, size_t *cap)
+{
+	list_free(*list, *n);
+	*list = NULL;
+	*n = *cap = 0;
+}
+
+static void
 excludes_clear(struct config *c)
 {
-	list_free(c->excludes, c->n_excludes);
-	c->excludes = NULL;
-	c->n_excludes = c->cap_excludes = 0;
+	list_clear(&c->excludes, &c->n_excludes, &c->cap_excludes);
+}
+
+static void
+raw_clear(struct config *c)
+{
+	list_clear(&c->raw, &c->n_raw, &c->cap_raw);
 }
 
 static void
@@ -53,20 +65,29 @@ classes_clear(struct config *c)
 void
 config_init(struct config *c)
 {
-	*c = (struct config){.zone = str_copy("")};
+	*c = (struct config){.zone = str_copy(""), .capture_timeout_ms = CAPTURE_TIMEOUT_MS};
 }
 
 void
 config_fini(struct config *c)
 {
 	excludes_clear(c);
+	raw_clear(c);
 	classes_clear(c);
+	free(c->spool);
 	free(c->repository);
 	free(c->identity);
 	free(c->writer);
 	free(c->state);
 	free(c->audit);
+	free(c->cache);
+	free(c->cache_size);
+	free(c->price_per_gb);
+	free(c->price_per_1000_requests);
 	free(c->zone);
+	free(c->cacert);
+	free(c->profile);
+	config_forget_credentials(c);
 	*c = (struct config){0};
 }
 
@@ -92,11 +113,41 @@ parse_clock(const char *text)
 	return hour < 24 && minute < 60 ? hour * 60 + minute : -1;
 }
 
+/* Whole seconds, at most a day of them, as milliseconds. */
+static bool
+parse_seconds(const char *text, unsigned *ret_ms)
+{
+	unsigned seconds = 0;
+	size_t len = strlen(text);
+
+	if (len < 1 || len > 5)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (digit(text[i]) < 0)
+			return false;
+		seconds = 10 * seconds + (unsigned)digit(text[i]);
+	}
+	*ret_ms = 1000 * seconds;
+	return seconds <= 86400;
+}
+
 static int
 bad_entry(const struct ini *ini, const struct ini_entry *e, const char *why, struct err *err)
 {
 	return err_set(err, ERR_INVALID, "%s:%d: %s = %s: %s", ini->origin, e->line, e->key,
 		       e->value, why);
+}
+
+/* A number of @max at most, without sign or unit. */
+static bool
+parse_number(const char *text, unsigned max, unsigned *ret)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 9 || strspn(text, "0123456789") != len)
+		return false;
+	*ret = (unsigned)strtoul(text, NULL, 10);
+	return *ret <= max;
 }
 
 static int
@@ -106,8 +157,19 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		const char *key;
 		char **place;
 	} texts[] = {
-		{"repository", &c->repository}, {"identity", &c->identity}, {"writer", &c->writer},
-		{"state", &c->state},           {"time-zone", &c->zone},    {"audit", &c->audit},
+		{"repository", &c->repository},
+		{"identity", &c->identity},
+		{"writer", &c->writer},
+		{"state", &c->state},
+		{"time-zone", &c->zone},
+		{"audit", &c->audit},
+		{"cache", &c->cache},
+		{"cache-size", &c->cache_size},
+		{"price-per-gb", &c->price_per_gb},
+		{"price-per-1000-requests", &c->price_per_1000_requests},
+		{"spool", &c->spool},
+		{"cacert", &c->cacert},
+		{"profile", &c->profile},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -115,6 +177,16 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 			replace(texts[i].place, e->value);
 			return 0;
 		}
+	if (strcmp(e->key, "timeout") == 0) {
+		if (!parse_number(e->value, 86400, &c->timeout_s) || c->timeout_s == 0)
+			return bad_entry(ini, e, "give seconds, from 1 to 86400", err);
+		return 0;
+	}
+	if (strcmp(e->key, "object-lock-days") == 0) {
+		if (!parse_number(e->value, OBJECT_LOCK_DAYS_MAX, &c->object_lock_days))
+			return bad_entry(ini, e, "give days, from 0 to 36500", err);
+		return 0;
+	}
 	if (strcmp(e->key, "cutoff") == 0) {
 		c->cutoff_min = parse_clock(e->value);
 		if (c->cutoff_min < 0)
@@ -127,10 +199,18 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 			return bad_entry(ini, e, "say yes or no", err);
 		return 0;
 	}
-	if (strcmp(e->key, "exclude") == 0) {
+	if (strcmp(e->key, "capture-timeout") == 0) {
+		if (!parse_seconds(e->value, &c->capture_timeout_ms))
+			return bad_entry(ini, e, "give seconds, from 0 to 86400", err);
+		return 0;
+	}
+	if (strcmp(e->key, "exclude") == 0 || strcmp(e->key, "raw") == 0) {
 		if (e->value[0] == '\0')
 			return bad_entry(ini, e, "a pattern can't be empty", err);
-		list_add(&c->excludes, &c->n_excludes, &c->cap_excludes, e->value);
+		if (e->key[0] == 'r')
+			list_add(&c->raw, &c->n_raw, &c->cap_raw, e->value);
+		else
+			list_add(&c->excludes, &c->n_excludes, &c->cap_excludes, e->value);
 		return 0;
 	}
 	return bad_entry(ini, e, "no such setting in [tillfs]", err);
@@ -198,13 +278,15 @@ take_entry(const struct ini *ini, const struct ini_entry *e, struct config *c, s
 {
 	if (strcmp(e->section, "tillfs") == 0)
 		return take_setting(ini, e, c, err);
+	if (strcmp(e->section, "store") == 0)
+		return config_take_credential(ini, e, c, err);
 	if (is_class_section(e->section))
 		return take_pattern(ini, e, c, err);
 	if (e->section[0] == '\0')
 		return bad_entry(ini, e, "it stands before any [section]", err);
 	return err_set(err, ERR_INVALID,
-		       "%s:%d: no such section as [%s]; there are [tillfs] and "
-		       "[class NAME]",
+		       "%s:%d: no such section as [%s]; there are [tillfs], "
+		       "[store] and [class NAME]",
 		       ini->origin, e->line, e->section);
 }
 
@@ -222,6 +304,8 @@ config_apply(const struct ini *ini, struct config *c, struct err *err)
 {
 	if (ini_get(ini, "tillfs", "exclude") != NULL)
 		excludes_clear(c);
+	if (ini_get(ini, "tillfs", "raw") != NULL)
+		raw_clear(c);
 	if (has_classes(ini))
 		classes_clear(c);
 

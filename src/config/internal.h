@@ -16,4 +16,9 @@ void config_init(struct config *c);
  */
 MUST_CHECK int config_apply(const struct ini *ini, struct config *c, struct err *err);
 
+/* An entry of [store].  Return: 0, ERR_INVALID. */
+MUST_CHECK int config_take_credential(const struct ini *ini, const struct ini_entry *e,
+				      struct config *c, struct err *err);
+void config_forget_credentials(struct config *c);
+
 #endif /* TILLFS_CONFIG_INTERNAL_H */

@@ -6,9 +6,10 @@
 #include "tillfs/db.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include "db/internal.h"
 
 struct db {
 	sqlite3 *handle;
@@ -22,8 +23,8 @@ struct db_stmt {
 	sqlite3_stmt *handle;
 };
 
-static int
-code_of(int rc)
+int
+db_code_of(int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_CORRUPT:
@@ -36,6 +37,7 @@ code_of(int rc)
 		return ERR_NOSPACE;
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
+	case SQLITE_AUTH:
 		return ERR_DENIED;
 	default:
 		return ERR_IO;
@@ -45,7 +47,7 @@ code_of(int rc)
 static int
 fail(struct db *db, int rc, struct err *err)
 {
-	return err_set(err, code_of(rc), "%s: %s", db->path, sqlite3_errmsg(db->handle));
+	return err_set(err, db_code_of(rc), "%s: %s", db->path, sqlite3_errmsg(db->handle));
 }
 
 int
@@ -70,14 +72,18 @@ user_version(struct db *db, int *ret, struct err *err)
 	return rc == SQLITE_ROW ? 0 : fail(db, rc, err);
 }
 
+static const char write_ahead[] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;";
+static const char durable_rollback[] = "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=FULL;";
+static const char unsynced_rollback[] = "PRAGMA journal_mode=TRUNCATE; PRAGMA synchronous=OFF;";
+
 static int
-set_up(struct db *db, const char *schema, int version, struct err *err)
+set_up(struct db *db, const char *mode, const char *schema, int version, struct err *err)
 {
 	CLEANUP(freep) char *set = str_format("PRAGMA user_version=%d", version);
 	int found = 0;
 	int r;
 
-	r = db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;", err);
+	r = db_exec(db, mode, err);
 	if (r < 0)
 		return r;
 	r = user_version(db, &found, err);
@@ -89,6 +95,11 @@ set_up(struct db *db, const char *schema, int version, struct err *err)
 		return err_set(err, ERR_CORRUPT, "%s: has version %d, this tillfs writes %d",
 			       db->path, found, version);
 	r = db_exec(db, "BEGIN IMMEDIATE", err);
+	/* Another process may have been faster. */
+	if (r == 0)
+		r = user_version(db, &found, err);
+	if (r == 0 && found == version)
+		return db_exec(db, "COMMIT", err);
 	if (r == 0)
 		r = db_exec(db, schema, err);
 	if (r == 0)
@@ -96,8 +107,9 @@ set_up(struct db *db, const char *schema, int version, struct err *err)
 	return r < 0 ? r : db_exec(db, "COMMIT", err);
 }
 
-int
-db_open(const char *path, const char *schema, int version, struct db **ret, struct err *err)
+static int
+open_in_mode(const char *path, const char *mode, const char *schema, int version, struct db **ret,
+	     struct err *err)
 {
 	CLEANUP(db_closep) struct db *db = mem_alloc(sizeof *db);
 	int fd, rc, r;
@@ -113,11 +125,25 @@ db_open(const char *path, const char *schema, int version, struct db **ret, stru
 	if (rc != SQLITE_OK)
 		return fail(db, rc, err);
 	sqlite3_busy_timeout(db->handle, 5000);
-	r = set_up(db, schema, version, err);
+	r = set_up(db, mode, schema, version, err);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(&db);
 	return 0;
+}
+
+int
+db_open(const char *path, const char *schema, int version, struct db **ret, struct err *err)
+{
+	return open_in_mode(path, write_ahead, schema, version, ret, err);
+}
+
+int
+db_open_shared(const char *path, const char *schema, int version, bool durable, struct db **ret,
+	       struct err *err)
+{
+	return open_in_mode(path, durable ? durable_rollback : unsynced_rollback, schema, version,
+			    ret, err);
 }
 
 /* A path as SQLite's URIs have it. */

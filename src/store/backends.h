@@ -9,17 +9,19 @@
 /* A folder of this machine.  @path: absolute.  Return: as store_open. */
 MUST_CHECK int store_file_open(const char *path, bool create, struct store **ret, struct err *err);
 
-/* What ops and arg a store has, for a back end that recognises its own. */
-const struct store_ops *store_ops_of(const struct store *s);
-void *store_arg_of(const struct store *s);
+/* S3 and what speaks it; Google's storage.  Nothing is asked of the server yet. */
+MUST_CHECK int store_s3_open(const char *url, const struct store_options *options, bool create,
+			     struct store **ret, struct err *err);
+MUST_CHECK int store_gs_open(const char *url, const struct store_options *options, bool create,
+			     struct store **ret, struct err *err);
+
+/* A folder on an SSH server.  Return: 0, or ERR_INVALID: it doesn't connect yet. */
+MUST_CHECK int store_sftp_open(const char *url, const struct store_options *options, bool create,
+			       struct store **ret, struct err *err);
 
 /* The folder that a store made by store_file_open has. */
 const char *store_file_path(const void *arg);
 extern const struct store_ops store_file_ops;
-
-/* As store_local_path and store_url, through the faulty twin. */
-struct store *store_fault_inner(const void *arg);
-extern const struct store_ops store_fault_ops;
 
 /* Below store_patient_new. */
 extern const struct store_ops store_patient_ops;

@@ -117,7 +117,13 @@ fault_close(void *arg)
 	free(f);
 }
 
-const struct store_ops store_fault_ops = {
+static struct store *
+fault_inner(void *arg)
+{
+	return ((struct fault *)arg)->inner;
+}
+
+static const struct store_ops fault_ops = {
 	.scheme = "fault",
 	.get = fault_get,
 	.size = fault_size,
@@ -125,6 +131,7 @@ const struct store_ops store_fault_ops = {
 	.list = fault_list,
 	.remove = fault_remove,
 	.close = fault_close,
+	.inner = fault_inner,
 };
 
 struct store *
@@ -133,13 +140,7 @@ store_fault_new(struct store *inner)
 	struct fault *f = mem_alloc(sizeof(*f));
 
 	f->inner = inner;
-	return store_new(&store_fault_ops, f, store_url(inner));
-}
-
-struct store *
-store_fault_inner(const void *arg)
-{
-	return ((const struct fault *)arg)->inner;
+	return store_new(&fault_ops, f, store_url(inner));
 }
 
 static void

@@ -80,9 +80,8 @@ file_open_parent(const struct file_store *f, const char *key, bool make, int *re
 	*ret_name = slash != NULL ? slash + 1 : key;
 	if (strlen(*ret_name) > NAME_MAX)
 		return err_set(err, ERR_INVALID, "a component is longer than %d bytes", NAME_MAX);
-	if (strncmp(key, TEMP_FOLDER, strlen(TEMP_FOLDER)) == 0)
-		return err_set(err, ERR_INVALID,
-			       "keys that begin with " TEMP_FOLDER " are the store's own");
+	if (folders_check_key(key, err) < 0)
+		return ERR_INVALID;
 	return file_open_folder(f, key, slash != NULL ? (size_t)(slash - key) : 0, make, ret, err);
 }
 

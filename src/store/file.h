@@ -11,9 +11,7 @@
 #include <sys/stat.h>
 
 #include "store/backends.h"
-
-/* Where objects are written before they have their name.  No key begins with it. */
-#define TEMP_FOLDER ".tmp"
+#include "store/folders.h"
 
 struct file_store {
 	int root;

@@ -242,6 +242,12 @@ patient_close(void *arg)
 	free(p);
 }
 
+static struct store *
+patient_inner(void *arg)
+{
+	return ((struct patient *)arg)->inner;
+}
+
 const struct store_ops store_patient_ops = {
 	.scheme = "patient",
 	.get = patient_get,
@@ -250,6 +256,7 @@ const struct store_ops store_patient_ops = {
 	.list = patient_list,
 	.remove = patient_remove,
 	.close = patient_close,
+	.inner = patient_inner,
 };
 
 struct store *
@@ -267,6 +274,10 @@ store_patient_new(struct store *inner, unsigned timeout_ms)
 struct store *
 store_impatient(struct store *s)
 {
-	return store_ops_of(s) == &store_patient_ops ? ((struct patient *)store_arg_of(s))->inner
-						     : s;
+	struct store *at = s;
+
+	/* It may stand below others, such as a cache. */
+	while (at != NULL && store_ops_of(at) != &store_patient_ops)
+		at = store_inner(at);
+	return at != NULL ? store_inner(at) : s;
 }

@@ -44,8 +44,15 @@ static const struct {
 	const char *begin;
 	open_fn *open; /* NULL: known, but this build lacks it */
 } backends[] = {
-	{"file://", open_file_url}, {"s3://", NULL},          {"gs://", NULL},   {"azure://", NULL},
-	{"webdav+https://", NULL},  {"webdav+http://", NULL}, {"sftp://", NULL},
+	/* clang-format off */
+	{"file://", open_file_url},
+	{"s3://", store_s3_open},
+	{"gs://", store_gs_open},
+	{"azure://", NULL},
+	{"webdav+https://", NULL},
+	{"webdav+http://", NULL},
+	{"sftp://", store_sftp_open},
+	/* clang-format on */
 };
 
 int
@@ -103,6 +110,12 @@ store_arg_of(const struct store *s)
 	return s->arg;
 }
 
+struct store *
+store_inner(const struct store *s)
+{
+	return s->ops->inner != NULL ? s->ops->inner(s->arg) : NULL;
+}
+
 const char *
 store_url(const struct store *s)
 {
@@ -112,10 +125,10 @@ store_url(const struct store *s)
 const char *
 store_local_path(const struct store *s)
 {
-	if (s->ops == &store_fault_ops)
-		return store_local_path(store_fault_inner(s->arg));
-	if (s->ops == &store_patient_ops)
-		return store_local_path(store_impatient((struct store *)s));
+	const struct store *inner = store_inner(s);
+
+	if (inner != NULL)
+		return store_local_path(inner);
 	return s->ops == &store_file_ops ? store_file_path(s->arg) : NULL;
 }
 
@@ -244,5 +257,76 @@ store_remove(struct store *s, const char *key, struct err *err)
 	if (r < 0)
 		return r;
 	r = s->ops->remove(s->arg, key, err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
+}
+
+/* ---- what only some storages have */
+
+/* These are asked for seldom: neither patience nor faults stand in between. */
+static const struct store *
+innermost(const struct store *s)
+{
+	while (store_inner(s) != NULL)
+		s = store_inner(s);
+	return s;
+}
+
+static int
+lacks(const struct store *s, const char *what, struct err *err)
+{
+	return err_set(err, ERR_UNSUPPORTED, "%s:// has no %s", s->ops->scheme, what);
+}
+
+int
+store_recover(struct store *s, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
+	      void *fits_arg, struct err *err)
+{
+	const struct store *inner = innermost(s);
+	int r = check_key(key, err);
+
+	if (r == 0 && inner->ops->recover == NULL)
+		r = lacks(inner, "older versions", err);
+	if (r == 0)
+		r = inner->ops->recover(inner->arg, key, off, min_u64(len, GET_MAX), fits, fits_arg,
+					err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
+}
+
+int
+store_lock_get(struct store *s, const char *key, int64_t *ret, struct err *err)
+{
+	const struct store *inner = innermost(s);
+	int r = check_key(key, err);
+
+	*ret = 0;
+	if (r == 0 && inner->ops->lock_get == NULL)
+		r = lacks(inner, "locks against deletion", err);
+	if (r == 0)
+		r = inner->ops->lock_get(inner->arg, key, ret, err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
+}
+
+int
+store_lock_set(struct store *s, const char *key, int64_t until, struct err *err)
+{
+	const struct store *inner = innermost(s);
+	int r = check_key(key, err);
+
+	if (r == 0 && inner->ops->lock_set == NULL)
+		r = lacks(inner, "locks against deletion", err);
+	if (r == 0)
+		r = inner->ops->lock_set(inner->arg, key, until, err);
+	return r < 0 ? err_add(err, r, "%s", key) : 0;
+}
+
+int
+store_purge(struct store *s, const char *key, struct err *err)
+{
+	const struct store *inner = innermost(s);
+	int r = check_key(key, err);
+
+	if (r == 0)
+		r = inner->ops->purge != NULL ? inner->ops->purge(inner->arg, key, err)
+					      : inner->ops->remove(inner->arg, key, err);
 	return r < 0 ? err_add(err, r, "%s", key) : 0;
 }

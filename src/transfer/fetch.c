@@ -110,9 +110,8 @@ fetch_range(struct transfer *t, const struct remote *m, uint64_t off, uint64_t l
 	}
 }
 
-/* Marks the blocks of an answer that are damaged or missing. */
-static uint64_t
-bad_blocks(const struct run *run)
+uint64_t
+bad_blocks(const struct run *run, uint64_t which)
 {
 	const struct remote *m = run->remote;
 	uint64_t bad = 0;
@@ -121,9 +120,10 @@ bad_blocks(const struct run *run)
 	for (uint32_t i = 0; i < run->n; i++) {
 		size_t len = block_len(m, run->first + i);
 
-		if (at > run->bytes.len || len > run->bytes.len - at ||
-		    pack_block_check(m->header, run->first + i, slice_of(run->bytes.p + at, len),
-				     NULL) < 0)
+		if ((which >> i & 1) &&
+		    (at > run->bytes.len || len > run->bytes.len - at ||
+		     pack_block_check(m->header, run->first + i, slice_of(run->bytes.p + at, len),
+				      NULL) < 0))
 			bad |= UINT64_C(1) << i;
 		at += len;
 	}
@@ -171,10 +171,12 @@ fetch_checked(struct transfer *t, struct run *run, uint64_t deadline, struct err
 		r = header_publish(t, m, r, buf_slice(&run->bytes), err);
 	if (r < 0)
 		return r;
+	if (joined)
+		cached_header_keep(t, m, buf_slice(&run->bytes));
 	r = header_need(t, m, deadline, err);
 	if (r < 0)
 		return r;
-	run->bad = bad_blocks(run);
+	run->bad = bad_blocks(run, UINT64_MAX);
 	return 0;
 }
 
@@ -184,8 +186,16 @@ run_fetch(struct transfer *t, struct run *run, uint64_t deadline)
 	struct err err = ERR_INIT;
 	int r = header_failed(t, run->remote, &err);
 
+	bool from_store = false;
+
 	/* Without its header no byte of the pack could be checked. */
 	if (r == 0)
+		r = cached_run(t, run, deadline, &err);
+	if (r == CACHED_NOTHING) {
 		r = fetch_checked(t, run, deadline, &err);
+		from_store = r == 0;
+	}
 	run_finish(t, run, r < 0 ? failure_new(&err) : NULL);
+	if (from_store)
+		cached_run_keep(t, run);
 }

@@ -143,7 +143,7 @@ header_claim_locked(struct remote *m)
 }
 
 /* The header must be the one that the snapshot described. */
-static int
+int
 header_check(const struct remote *m, struct slice bytes, struct pack_header **ret, struct err *err)
 {
 	CLEANUP(pack_header_freep) struct pack_header *h = NULL;
@@ -196,9 +196,13 @@ static int
 header_fetch(struct transfer *t, struct remote *m, uint64_t deadline, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
-	int r = fetch_range(t, m, 0, m->source.header_len, deadline, &bytes, err);
+	bool cached = cached_header(t, m, &bytes);
+	int r = cached ? 0 : fetch_range(t, m, 0, m->source.header_len, deadline, &bytes, err);
 
-	return header_publish(t, m, r, buf_slice(&bytes), err);
+	r = header_publish(t, m, r, buf_slice(&bytes), err);
+	if (r == 0 && !cached)
+		cached_header_keep(t, m, buf_slice(&bytes));
+	return r;
 }
 
 int

@@ -5,6 +5,7 @@
  *	runs.c      runs of neighbouring blocks: the memory of checked blocks, and what is in flight
  *	headers.c   packs known by name, their headers, each fetched once
  *	fetch.c     one ranged read of the store: retries, deadline, checks
+ *	cached.c    the cache on disk, asked before the store
  *	ahead.c     the threads that fetch ahead of need
  *
  * A run is both a request in flight and, once done, a piece of the block memory: neighbouring
@@ -88,6 +89,7 @@ struct run {
 	uint64_t bad;      /* bit i: block first + i doesn't match its hash, or isn't all there */
 	uint64_t retry_ms; /* when bad blocks may be asked for again */
 	struct failure *failure; /* RUN_FAILED */
+	struct failure *lacking; /* RUN_DONE: why bad blocks aren't there; NULL: they are damaged */
 	pthread_cond_t done;
 	TAILQ_ENTRY(run) list;
 };
@@ -100,6 +102,7 @@ struct ahead_range {
 
 struct transfer {
 	struct store *store;
+	struct diskcache *cache; /* NULL: none */
 	bool local;
 	uint64_t memory; /* bound of runs */
 	uint64_t header_memory;
@@ -145,6 +148,9 @@ MUST_CHECK int header_need(struct transfer *t, struct remote *m, uint64_t deadli
 MUST_CHECK int header_failed(struct transfer *t, struct remote *m, struct err *err);
 /* Whether the caller shall fetch the header, which it then must finish with header_publish. */
 MUST_CHECK bool header_claim_locked(struct remote *m);
+/* Return: 0, or ERR_CORRUPT when the bytes aren't the header that the snapshot described. */
+MUST_CHECK int header_check(const struct remote *m, struct slice bytes, struct pack_header **ret,
+			    struct err *err);
 /* Checks the header's bytes, or takes over why there are none (@r < 0), and tells who waits. */
 MUST_CHECK int header_publish(struct transfer *t, struct remote *m, int r, struct slice bytes,
 			      struct err *err);
@@ -180,6 +186,25 @@ int failure_tell(const struct failure *f, struct err *err);
 /* pthread_cond_timedwait until a monotonic time in ms.  Return: false when it has come. */
 bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 void cond_init_monotonic(pthread_cond_t *cond);
+
+/* Of those of a run's blocks, the ones that are damaged or missing. */
+uint64_t bad_blocks(const struct run *run, uint64_t which);
+
+/* ---- cached.c: the cache on disk; without one nothing is found and nothing kept */
+
+/* Whether it has the pack's header, intact. */
+MUST_CHECK bool cached_header(struct transfer *t, const struct remote *m, struct buf *ret);
+void cached_header_keep(struct transfer *t, const struct remote *m, struct slice bytes);
+/*
+ * cached_run - fill a run with what the cache has, and the rest from the store.
+ * When the store fails, what the cache had is still good, and the rest lacking.
+ * Return: 0 with bytes and bad set, CACHED_NOTHING when the cache has nothing of it, or why there
+ * is no header.
+ */
+#define CACHED_NOTHING 1
+MUST_CHECK int cached_run(struct transfer *t, struct run *run, uint64_t deadline, struct err *err);
+/* Keeps the good blocks of a run that came from the store. */
+void cached_run_keep(struct transfer *t, const struct run *run);
 
 /* ---- ahead.c */
 

@@ -53,6 +53,7 @@ run_put_locked(struct transfer *t, struct run *run)
 	t->run_bytes -= run_cost(run);
 	buf_fini(&run->bytes);
 	free(run->failure);
+	free(run->lacking);
 	pthread_cond_destroy(&run->done);
 	remote_put_locked(t, run->remote);
 	free(run);
@@ -184,6 +185,8 @@ run_block(const struct run *run, uint32_t block, struct slice *ret, struct err *
 			       "pack %s: the stored object ends before the end of block %u; run "
 			       "'tillfs check' to see what is affected",
 			       hex(&m->source.id.h).s, block);
+	if ((run->bad >> (block - run->first) & 1) && run->lacking != NULL)
+		return failure_tell(run->lacking, err);
 	if (run->bad >> (block - run->first) & 1)
 		return err_set(err, ERR_CORRUPT,
 			       "pack %s: block %u: stored bytes don't match their hash; run "

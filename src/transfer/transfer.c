@@ -27,6 +27,7 @@ transfer_new(struct store *store, const struct transfer_options *options)
 	uint32_t run_max;
 
 	t->store = store;
+	t->cache = options->cache;
 	t->local = store_local_path(store) != NULL;
 	t->memory = max_u64(memory, TRANSFER_MEMORY_LOW);
 	if (t->local)

@@ -54,11 +54,59 @@ put_transfer(struct buf *b, struct transfer *transfer)
 	transfer_stats_get(transfer, &s);
 	buf_appendf(b,
 		    "  \"transfer\": {\"requests\": %llu, \"bytes_fetched\": %llu, "
-		    "\"blocks_served\": %llu, \"blocks_from_memory\": %llu, \"retries\": %llu, "
-		    "\"errors\": %llu},\n",
+		    "\"blocks_served\": %llu, \"blocks_from_memory\": %llu, "
+		    "\"blocks_from_disk\": %llu, \"retries\": %llu, \"errors\": %llu},\n",
 		    (unsigned long long)s.requests, (unsigned long long)s.bytes_fetched,
 		    (unsigned long long)s.blocks_served, (unsigned long long)s.blocks_from_memory,
-		    (unsigned long long)s.retries, (unsigned long long)s.errors);
+		    (unsigned long long)s.blocks_from_disk, (unsigned long long)s.retries,
+		    (unsigned long long)s.errors);
+}
+
+/* What went over the link, and what it cost. */
+static void
+put_store(struct buf *b, const struct view_options *options)
+{
+	struct store_meter_stats s = {0};
+
+	if (options->meter == NULL) {
+		buf_append_str(b, "  \"offline\": true,\n");
+		return;
+	}
+	store_meter_stats_get(options->meter, &s);
+	buf_append_str(b, "  \"stores\": [{\"url\": ");
+	json_append_string(b, slice_str(store_url(options->meter)));
+	buf_appendf(b,
+		    ", \"requests\": %llu, \"bytes_fetched\": %llu, \"errors\": %llu, "
+		    "\"refused\": %llu",
+		    (unsigned long long)s.requests, (unsigned long long)s.bytes_fetched,
+		    (unsigned long long)s.errors, (unsigned long long)s.refused);
+	if (prices_known(&options->prices))
+		buf_appendf(b, ", \"cost\": %.6f",
+			    prices_cost(&options->prices, s.bytes_fetched, s.requests));
+	buf_append_str(b, "}],\n");
+}
+
+static void
+put_cache(struct buf *b, struct diskcache *cache)
+{
+	struct diskcache_stats s;
+	uint64_t asked;
+
+	if (cache == NULL)
+		return;
+	diskcache_stats_get(cache, &s);
+	asked = s.blocks_hit + s.blocks_missed;
+	buf_appendf(b,
+		    "  \"cache\": {\"blocks_hit\": %llu, \"blocks_missed\": %llu, "
+		    "\"hit_rate\": %.4f, \"blocks_rotten\": %llu, \"objects_hit\": %llu, "
+		    "\"objects_missed\": %llu, \"bytes_stored\": %llu, \"bytes_evicted\": %llu, "
+		    "\"write_errors\": %llu, \"max\": %llu},\n",
+		    (unsigned long long)s.blocks_hit, (unsigned long long)s.blocks_missed,
+		    asked > 0 ? (double)s.blocks_hit / (double)asked : 0.0,
+		    (unsigned long long)s.blocks_rotten, (unsigned long long)s.objects_hit,
+		    (unsigned long long)s.objects_missed, (unsigned long long)s.bytes_stored,
+		    (unsigned long long)s.bytes_evicted, (unsigned long long)s.write_errors,
+		    (unsigned long long)diskcache_max(cache));
 }
 
 static void
@@ -107,6 +155,8 @@ view_status_text(struct view *v, struct buf *ret)
 	put_number(ret, "dates", c->n_days);
 	put_number(ret, "writers", c->n_hosts);
 	put_findings(ret, v->repo);
+	put_store(ret, &v->options);
+	put_cache(ret, v->options.cache);
 	put_transfer(ret, v->transfer);
 	put_reader(ret, v->reader);
 	put_number(ret, "nodes", atomic_load(&v->nodes.n));

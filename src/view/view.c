@@ -22,6 +22,7 @@ view_new(struct repo *repo, const struct view_options *options, struct view **re
 	/* A half for plaintext, a quarter for blocks; the rest is nodes and what is being read. */
 	transfer.memory = v->options.memory / 4;
 	transfer.timeout_ms = v->options.timeout_ms;
+	transfer.cache = v->options.cache;
 	v->transfer = transfer_new(repo_store(repo), &transfer);
 	v->reader = reader_new(repo, v->transfer, v->options.memory / 2);
 

@@ -5,6 +5,7 @@
  * path, the input's own text, is then classified by the patterns.
  */
 #include "tillfs/config.h"
+#include "tillfs/seal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -61,10 +61,10 @@ class Tillfs:
 
 
 class Repo:
-    """A repository in a folder, its admin and its enrolled writers."""
+    """A repository in a folder, or at a URL; its admin and its enrolled writers."""
 
-    def __init__(self, tillfs, folder, writers=("till-03",)):
-        self._place(tillfs, folder)
+    def __init__(self, tillfs, folder, writers=("till-03",), url=None):
+        self._place(tillfs, folder, url)
         tillfs("identity", "new", self.admin, "--no-passphrase")
         tillfs("init", self.url, "-i", self.admin)
         for name in writers:
@@ -77,11 +77,12 @@ class Repo:
         repo._place(tillfs, folder)
         return repo
 
-    def _place(self, tillfs, folder):
+    def _place(self, tillfs, folder, url=None):
         self.tillfs = tillfs
         self.folder = pathlib.Path(folder)
+        self.folder.mkdir(exist_ok=True)
         self.store = self.folder / "store"
-        self.url = f"file://{self.store}"
+        self.url = url or f"file://{self.store}"
         self.admin = self.folder / "admin.key"
         self.access = ("-r", self.url, "-i", self.admin)
 

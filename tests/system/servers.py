@@ -7,6 +7,7 @@ import ctypes
 import datetime
 import hashlib
 import hmac
+import html
 import http.client
 import os
 import pathlib
@@ -203,7 +204,8 @@ class S3:
             if token:
                 query["continuation-token"] = token
             text = self.request("GET", bucket, query=query)[0].decode()
-            found += [urllib.parse.unquote(key) for key in re.findall("<Key>([^<]*)</Key>", text)]
+            found += [urllib.parse.unquote(html.unescape(key))
+                      for key in re.findall("<Key>([^<]*)</Key>", text)]
             more = re.search("<NextContinuationToken>([^<]*)<", text)
             if not more:
                 return found

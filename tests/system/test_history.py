@@ -9,6 +9,11 @@ import harness
 DATES = ["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"]
 
 
+def back_up(repo, folder, date):
+    """At closing time of a date, so that names don't depend on how fast the test is."""
+    repo.backup("--date", date, "--time", date + "T23:00:00Z", "shop", cwd=folder)
+
+
 @pytest.fixture
 def days(repo, folder):
     """Four snapshots of a small shop; what each changes is said here."""
@@ -17,21 +22,21 @@ def days(repo, folder):
         "a/one.txt": "one", "a/two.txt": "two", "b/deep/three.txt": "three",
         "same/keep.txt": "kept", "big.bin": os.urandom(3 << 20), "mode.txt": "mode",
     })
-    repo.backup("--date", DATES[0], "shop", cwd=folder)
+    back_up(repo, folder, DATES[0])
     (shop / "a/one.txt").write_text("one, changed")
     (shop / "a/new.txt").write_text("new")
-    repo.backup("--date", DATES[1], "shop", cwd=folder)
+    back_up(repo, folder, DATES[1])
     (shop / "a/two.txt").unlink()
     (shop / "mode.txt").chmod(0o600)
     (shop / "b/deep/three.txt").unlink()
     (shop / "b/deep").rmdir()
     (shop / "b/deep").write_text("a file now")
-    repo.backup("--date", DATES[2], "shop", cwd=folder)
+    back_up(repo, folder, DATES[2])
     (shop / "a/two.txt").write_text("two")
     with open(shop / "big.bin", "r+b") as file:
         file.seek(1 << 20)
         file.write(b"changed")
-    repo.backup("--date", DATES[3], "shop", cwd=folder)
+    back_up(repo, folder, DATES[3])
     return repo
 
 
@@ -134,7 +139,7 @@ def test_history_in_the_mount(days, folder):
         assert sorted(os.listdir(top)) == ["a", "b", "big.bin", "mode.txt", "same"]
         assert sorted(os.listdir(top / "a")) == ["new.txt", "one.txt", "two.txt"]
         versions = sorted(os.listdir(top / "a" / "one.txt"))
-        assert [name.split(".", 1)[1] for name in versions] == ["one.txt", "one.txt"]
+        assert versions == [f"{date}T23-00-00Z.one.txt" for date in DATES[:2]]
         assert [(top / "a/one.txt" / name).read_text() for name in versions] == ["one", "one, changed"]
         # What went and came back is there twice; what never changed, once.
         assert len(os.listdir(top / "a" / "two.txt")) == 2
@@ -157,7 +162,7 @@ def test_history_grows_with_a_new_snapshot(days, folder):
         top = mount / "history" / "till-03" / "shop" / "a" / "one.txt"
         assert len(os.listdir(top)) == 2
         (folder / "shop/a/one.txt").write_text("third")
-        days.backup("--date", "2026-11-20", "shop", cwd=folder)
+        back_up(days, folder, "2026-11-20")
         harness.wait_until(lambda: len(os.listdir(top)) == 3)
         assert (top / max(os.listdir(top))).read_text() == "third"
 

@@ -8,7 +8,28 @@
 
 #include "tillfs/store.h"
 
-enum kind { MEMORY, FOLDER, FAULTY };
+#include "tillfs/seal.h"
+
+enum kind { MEMORY, FOLDER, FAULTY, SERVER };
+
+/* The URL of a real server's store, with UNIQUE where each test puts a name of its own. */
+static UNUSED const char *
+server_url(void)
+{
+	return getenv("TILLFS_TEST_STORE");
+}
+
+static UNUSED enum kind
+first_kind(void)
+{
+	return server_url() != NULL ? SERVER : MEMORY;
+}
+
+static UNUSED enum kind
+last_kind(void)
+{
+	return server_url() != NULL ? SERVER : FAULTY;
+}
 
 struct fixture {
 	struct folder *folder;
@@ -26,13 +47,41 @@ open_folder(const struct folder *f)
 	return s;
 }
 
+static UNUSED struct store *
+open_server(void)
+{
+	const char *unique = strstr(server_url(), "UNIQUE");
+	CLEANUP(freep) char *url = NULL;
+	const char *cacert = getenv("TILLFS_TEST_CACERT");
+	struct store_options options = {.cacert = cacert};
+	struct store *s = NULL;
+	struct err err = ERR_INIT;
+	uint8_t name[8];
+
+	assert_non_null(unique);
+	seal_start();
+	seal_random(name, sizeof name);
+	url = str_format("%.*s%s%s", (int)(unique - server_url()), server_url(),
+			 hex_bytes(name, sizeof name).s, unique + strlen("UNIQUE"));
+	CHECK_OK(store_open(url, &options, true, &s, &err), &err);
+	return s;
+}
+
+static UNUSED struct store *
+open_kind(enum kind kind, const struct folder *f)
+{
+	if (kind == SERVER)
+		return open_server();
+	return kind == FOLDER ? open_folder(f) : store_memory_new();
+}
+
 static UNUSED struct fixture *
 fixture_new(enum kind kind)
 {
 	struct fixture *fx = mem_alloc(sizeof *fx);
 
 	fx->folder = folder_new();
-	fx->store = kind == FOLDER ? open_folder(fx->folder) : store_memory_new();
+	fx->store = open_kind(kind, fx->folder);
 	if (kind == FAULTY)
 		fx->store = store_fault_new(fx->store);
 	return fx;

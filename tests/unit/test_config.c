@@ -4,6 +4,7 @@
 #include "fixture_folder.h"
 
 #include "tillfs/config.h"
+#include "tillfs/seal.h"
 
 /* ---- INI ---- */
 
@@ -169,6 +170,16 @@ test_config__has_every_setting(void **state)
 	      "cutoff = 04:30\n"
 	      "exclude = *.tmp\n"
 	      "exclude = var/cache/**\n"
+	      "cacert = /etc/ssl/shop.pem\n"
+	      "profile = shop\n"
+	      "timeout = 90\n"
+	      "object-lock-days = 30\n"
+	      "[store]\n"
+	      "access-key = A\n"
+	      "secret-key = B/+=\n"
+	      "session-token = C\n"
+	      "account-key = D==\n"
+	      "sas-token = sv=1&sig=x\n"
 	      "[class sales]\n"
 	      "pattern = sales/**\n"
 	      "[class customers]\n"
@@ -190,6 +201,15 @@ test_config__has_every_setting(void **state)
 	assert_int_equal(c.classes[0].n_patterns, 2);
 	assert_string_equal(c.classes[0].patterns[1], "*.journal");
 	assert_string_equal(c.classes[1].patterns[0], "crm.db");
+	assert_string_equal(c.cacert, "/etc/ssl/shop.pem");
+	assert_string_equal(c.profile, "shop");
+	assert_int_equal(c.timeout_s, 90);
+	assert_int_equal(c.object_lock_days, 30);
+	assert_string_equal(c.credentials.access_key, "A");
+	assert_string_equal(c.credentials.secret_key, "B/+=");
+	assert_string_equal(c.credentials.session_token, "C");
+	assert_string_equal(c.credentials.account_key, "D==");
+	assert_string_equal(c.credentials.sas_token, "sv=1&sig=x");
 }
 
 static void
@@ -220,6 +240,11 @@ test_config__refuses_each_mistake_by_line(void **state)
 		{"[tillfs]\ncutoff = 0a:00\n", "HH:MM"},
 		{"[tillfs]\ncutoff =\n", "HH:MM"},
 		{"[tillfs]\nexclude =\n", "empty"},
+		{"[tillfs]\ntimeout = 0\n", "from 1"},
+		{"[tillfs]\ntimeout = 5s\n", "seconds"},
+		{"[tillfs]\nobject-lock-days = -1\n", "days"},
+		{"[tillfs]\nobject-lock-days = 36501\n", "36500"},
+		{"[store]\nsecret = hidden\n", "x.conf:2: no such setting as secret in [store]"},
 		{"[class sales]\npattern =\n", "empty"},
 		{"[class sales]\npatern = x\n", "x.conf:2: patern"},
 		{"[class Sales]\npattern = x\n", "[class Sales]"},
@@ -371,5 +396,6 @@ main(void)
 		cmocka_unit_test(test_classify__companions_follow_their_database),
 	};
 
+	seal_start();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
  * test_store.c - what every store does, tried on each: in memory, in a folder, and faulty without a
- * fault; then URLs, and the faults.
+ * fault; or, when TILLFS_TEST_STORE is the URL of one, on that server alone.  Then URLs, and the
+ * faults.
  */
 #include "fixture_store.h"
 
@@ -19,7 +20,7 @@ test_store__gives_ranges_of_what_was_created(void **state)
 		      {9, 64 * MIB, "9"},    {INT64_MAX, 5, ""}};
 
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		CLEANUP(buf_fini) struct buf b = BUF_INIT;
 		struct err err = ERR_INIT;
@@ -44,7 +45,7 @@ static void
 test_store__never_replaces(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		struct err err = ERR_INIT;
 
@@ -62,7 +63,7 @@ test_store__what_is_not_there(void **state)
 	static const char *const missing[] = {"b", "a/c", "a", "a/b/c", "x/y/z"};
 
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 
 		create(fx->store, "a/b", "x");
@@ -93,7 +94,7 @@ static void
 test_store__removes(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		struct err err = ERR_INIT;
 
@@ -114,7 +115,7 @@ static void
 test_store__lists_in_the_order_of_keys(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 
 		/* '-' and '.' come before '/', which comes before '0'. */
@@ -157,7 +158,7 @@ static void
 test_store__a_listing_ends_when_told(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++)
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++)
 		for (int delimited = 0; delimited <= 1; delimited++) {
 			CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 			struct err err = ERR_INIT;
@@ -191,7 +192,7 @@ static void
 test_store__may_be_used_by_its_own_listing(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		struct remover r = {.store = fx->store};
 		struct err err = ERR_INIT;
@@ -220,7 +221,7 @@ test_store__refuses_what_is_no_key(void **state)
 	for (unsigned i = 0; i < 256; i++)
 		buf_append_str(&longest, "k/");
 	longest.len--;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		CLEANUP(freep) char *too_long = str_format("%skk", buf_cstr(&longest));
 		CLEANUP(buf_fini) struct buf b = BUF_INIT;
@@ -256,7 +257,7 @@ static void
 test_store__bounds_what_is_read_at_once(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		CLEANUP(buf_fini) struct buf b = BUF_INIT;
 		struct err err = ERR_INIT;
@@ -308,7 +309,7 @@ static void
 test_store__exactly_one_of_many_creates(void **state)
 {
 	(void)state;
-	for (enum kind kind = MEMORY; kind <= FAULTY; kind++) {
+	for (enum kind kind = first_kind(); kind <= last_kind(); kind++) {
 		CLEANUP(fixture_freep) struct fixture *fx = fixture_new(kind);
 		struct racer racers[4];
 		pthread_t threads[4];

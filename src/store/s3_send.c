@@ -1,0 +1,219 @@
+/*
+ * s3_send.c - one request: signed, sent, its refusal understood.
+ *
+ * Layer 1.
+ */
+#include "store/s3.h"
+
+#include <stdio.h>
+
+#include "store/xml.h"
+
+#define SKEW_MIN_S 240 /* services allow some minutes */
+
+void
+s3_query_add(struct buf *query, const char *name, const char *value)
+{
+	buf_appendf(query, "%s%s=", query->len > 0 ? "&" : "", name);
+	url_encode(query, slice_str(value), "");
+}
+
+/* ---- what a refusal says */
+
+struct refusal {
+	char code[64];
+	char message[256];
+};
+
+static void
+copy_text(char *to, size_t size, const char *from)
+{
+	(void)snprintf(to, size, "%s", from);
+}
+
+static int
+refusal_end(void *arg, const char *path, const char *text, struct err *err)
+{
+	struct refusal *refusal = arg;
+
+	(void)err;
+	if (strcmp(path, "Error/Code") == 0)
+		copy_text(refusal->code, sizeof(refusal->code), text);
+	else if (strcmp(path, "Error/Message") == 0)
+		copy_text(refusal->message, sizeof(refusal->message), text);
+	return 0;
+}
+
+static struct refusal
+understand(const struct http_response *r)
+{
+	struct refusal refusal = {0};
+	struct xml_handler handler = {.end = refusal_end, .arg = &refusal};
+
+	/* Where it isn't XML, the status alone has to do. */
+	if (r->body.len > 0)
+		(void)!xml_read(buf_slice(&r->body), &handler, NULL);
+	return refusal;
+}
+
+void
+s3_error_code(const struct http_response *r, char *ret, size_t size)
+{
+	struct refusal refusal = understand(r);
+
+	copy_text(ret, size, refusal.code);
+}
+
+int
+s3_error(const struct s3 *s, const struct http_response *r, struct err *err)
+{
+	CLEANUP(freep) char *region = http_response_header(r, "x-amz-bucket-region");
+	CLEANUP(buf_fini) struct buf said = BUF_INIT;
+	struct refusal refusal = understand(r);
+
+	if (strcmp(refusal.code, "NoSuchBucket") == 0)
+		return err_set(err, ERR_INVALID, "there is no bucket \"%s\" at %s", s->bucket,
+			       s->origin);
+	if (region != NULL && strcmp(region, s->region) != 0 && r->status < 404)
+		return err_set(err, ERR_INVALID,
+			       "bucket \"%s\" lies in region %.32s, not %s; say so by "
+			       "region=%.32s in the URL",
+			       s->bucket, region, s->region, region);
+	if (refusal.code[0] != '\0')
+		buf_appendf(&said, "%s%s%s", refusal.code, refusal.message[0] != '\0' ? ": " : "",
+			    refusal.message);
+	/* Some call a limit of requests a refusal of service. */
+	if (strcmp(refusal.code, "SlowDown") == 0 && r->status < 500)
+		return err_set(err, ERR_UNREACHABLE,
+			       "the server asks to be left alone for a while");
+	return http_error(r, buf_slice(&said), err);
+}
+
+/* ---- refusals that a second try may cure */
+
+/* Whether the credentials, read anew, are others than before. */
+static bool
+credentials_changed(struct s3 *s)
+{
+	CLEANUP(secret_freep) struct aws_credentials *fresh = secret_new(sizeof(*fresh));
+	bool changed;
+
+	if (aws_credentials_load(&s->options, s->profile, fresh, NULL) < 0)
+		return false;
+	pthread_mutex_lock(&s->lock);
+	changed = !seal_equal(fresh, s->credentials, sizeof(*fresh));
+	if (changed)
+		*s->credentials = *fresh;
+	pthread_mutex_unlock(&s->lock);
+	return changed;
+}
+
+/* Whether the server's clock is far from the one we signed with; then it's the server's that
+ * counts from now on. */
+static bool
+clock_corrected(struct s3 *s, const struct http_response *r)
+{
+	CLEANUP(freep) char *date = http_response_header(r, "date");
+	int64_t theirs, skew;
+
+	if (date == NULL || !http_date_parse(date, &theirs))
+		return false;
+	skew = theirs - time_now();
+	if (llabs(skew - atomic_load(&s->clock_skew)) < SKEW_MIN_S)
+		return false;
+	log_write(LOG_WARN, "this machine's clock is %lld s from the storage's", (long long)-skew);
+	atomic_store(&s->clock_skew, skew);
+	return true;
+}
+
+static bool
+worth_another_try(struct s3 *s, const struct http_response *r)
+{
+	char code[64];
+
+	if (r->status == 400) {
+		s3_error_code(r, code, sizeof(code));
+		if (strcmp(code, "ExpiredToken") != 0 && strcmp(code, "InvalidToken") != 0)
+			return false;
+	} else if (r->status != 401 && r->status != 403) {
+		return false;
+	}
+	return clock_corrected(s, r) || credentials_changed(s);
+}
+
+/* ---- sending */
+
+static void
+append_path(const struct s3 *s, const char *key, struct buf *ret)
+{
+	buf_append_str(ret, s->base);
+	buf_append_u8(ret, '/');
+	if (key != NULL) {
+		url_encode(ret, slice_str(s->prefix), "/");
+		url_encode(ret, slice_str(key), "/");
+	} else if (s->base[0] != '\0') {
+		ret->len--; /* a bucket in the path ends without a slash */
+	}
+}
+
+/* Over TLS a body needs no hash of its own. */
+static struct hex64
+payload_hash(const struct s3 *s, const struct s3_request *q)
+{
+	struct hash hash;
+
+	if (q->body_hash != NULL)
+		return hex(q->body_hash);
+	if (q->body.len > 0 && s->encrypted)
+		return (struct hex64){AWS_UNSIGNED_PAYLOAD};
+	seal_sha256(q->body.p, q->body.len, &hash);
+	return hex(&hash);
+}
+
+static int
+send_once(struct s3 *s, const struct s3_request *q, const struct hex64 *payload,
+	  struct http_response *ret, struct err *err)
+{
+	CLEANUP(http_headers_fini) struct http_headers headers = {0};
+	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+	CLEANUP(freep) char *url = NULL;
+	const char *query = q->query != NULL ? q->query : "";
+	struct aws_request to_sign = {.method = q->method,
+				      .host = s->host,
+				      .query = query,
+				      .payload = payload->s,
+				      .region = s->region,
+				      .time = time_now() + atomic_load(&s->clock_skew)};
+	struct http_request h = {.method = q->method, .body = q->body, .body_max = q->body_max};
+
+	append_path(s, q->key, &path);
+	to_sign.path = buf_cstr(&path);
+	for (size_t i = 0; i < q->headers.n; i++)
+		http_headers_add(&headers, "%s", q->headers.lines[i]);
+	pthread_mutex_lock(&s->lock);
+	aws_sign(s->dialect, s->credentials, &to_sign, &headers);
+	pthread_mutex_unlock(&s->lock);
+
+	url = str_format("%s%s%s%s", s->origin, buf_cstr(&path), query[0] != '\0' ? "?" : "",
+			 query);
+	h.url = url;
+	h.headers = &headers;
+	if (q->ranged)
+		http_request_range(&h, q->off, q->len);
+	return http_send(s->http, &h, ret, err);
+}
+
+int
+s3_send(struct s3 *s, struct s3_request *q, struct http_response *ret, struct err *err)
+{
+	struct hex64 payload = payload_hash(s, q);
+	int r;
+
+	if (q->body.len > 0)
+		http_headers_add(&q->headers, "Content-Type: application/octet-stream");
+	r = send_once(s, q, &payload, ret, err);
+	if (r == 0 && worth_another_try(s, ret))
+		r = send_once(s, q, &payload, ret, err);
+	http_headers_fini(&q->headers);
+	return r;
+}
