@@ -260,6 +260,7 @@ struct time_text {
 };
 
 uint64_t time_monotonic_ms(void);
+uint64_t time_monotonic_us(void);
 int64_t time_now(void);                                          /* UTC seconds since 1970 */
 struct date_text date_format(struct date d);                     /* 2026-11-20 */
 MUST_CHECK bool date_parse(struct slice text, struct date *ret); /* exactly that form, a real day */

@@ -21,8 +21,8 @@
 struct transfer;
 
 struct transfer_options {
-	unsigned workers;        /* threads that fetch ahead; 0: chosen for the store */
-	uint64_t memory;         /* bytes for blocks and headers; 0: 16 MiB */
+	unsigned workers;        /* threads that fetch ahead at a time; 0: chosen for the store */
+	uint64_t memory;         /* bytes for blocks and headers; 0: 48 MiB, 8 for a local store */
 	unsigned timeout_ms;     /* deadline of one call; 0: 30,000 */
 	struct diskcache *cache; /* asked before the store; borrowed; NULL: none */
 };
@@ -39,6 +39,7 @@ struct pack_source {
 struct transfer_stats {
 	uint64_t requests, bytes_fetched, blocks_served, blocks_from_memory, blocks_from_disk,
 		retries, errors;
+	uint64_t rtt_us, rate; /* of a distant store's link, bytes a second; 0: not known yet */
 };
 
 /* @store: borrowed; must outlive the transfer. */
@@ -71,6 +72,16 @@ MUST_CHECK int transfer_read(struct transfer *t, const struct pack_source *sourc
 /* Reads into the block memory ahead of need, in the background; never blocks; may be dropped. */
 void transfer_prefetch(struct transfer *t, const struct pack_source *source, uint64_t off,
 		       uint64_t len);
+
+/**
+ * transfer_window - how many stored bytes a forward reader should have asked for ahead.
+ *
+ * Twice to three times what the link holds by what was measured, at most half the memory.
+ * Return: bytes; 0 for a local store, which has no round trip to hide.
+ */
+uint64_t transfer_window(struct transfer *t);
+/* The most that can be kept of what was fetched ahead and isn't used yet; 0 for a local store. */
+uint64_t transfer_room(const struct transfer *t);
 
 void transfer_stats_get(struct transfer *t, struct transfer_stats *ret);
 

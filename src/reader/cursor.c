@@ -29,6 +29,8 @@ tree_cursor_open(const struct tree_item *dir, struct tree_cursor **ret, struct e
 	if (r < 0)
 		return r;
 	c->count = top.count;
+	if (top.node != NULL && top.node->kind == NODE_DIR_INNER)
+		dir_ask_below(c->tree, top.node);
 	dir_at_fini(c->tree, &top);
 	*ret = steal_ptr(&c);
 	return 0;
@@ -111,6 +113,7 @@ go_to_leaf(struct tree_cursor *c, struct err *err)
 	dir_at_fini(c->tree, &c->leaf);
 	c->leaf = leaf;
 	c->leaf_index = c->index - in_leaf;
+	dir_ask_below(c->tree, leaf.node);
 	return 0;
 }
 

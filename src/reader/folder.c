@@ -5,6 +5,10 @@
  * The entries that follow are in the directory leaf that the opened file came from, and say where
  * their content lies.  Files with a stream of their own are left to readahead.c.
  *
+ * With a distant store order doesn't matter: `cp -a` opens files in the order of their inode
+ * numbers, and what counts is that somebody opens more than one.  Then the rest of the leaf's files
+ * is asked for at once, in the order in which it is stored, as far as there is room for it.
+ *
  * Layer 3.
  */
 #include "reader/internal.h"
@@ -48,6 +52,54 @@ open_entry_ahead(struct tree_file *f, const struct entry *e)
 	}
 }
 
+/* Stored bytes of a small file. */
+static uint64_t
+stored_len(const struct entry *e)
+{
+	uint64_t len = 0;
+
+	if (e->type == ENTRY_FILE && e->content.kind == CONTENT_LEAF)
+		for (uint32_t i = 0; i < e->content.leaf.n_segments; i++)
+			len += e->content.leaf.segments[i].stored_len;
+	return min_u64(len, e->size); /* shared segments count for what is of this file */
+}
+
+static void
+ask_entry(struct tree_file *f, const struct entry *e, struct asking *a)
+{
+	struct cached_key key;
+
+	if (e->type != ENTRY_FILE || e->content.kind != CONTENT_LEAF)
+		return;
+	for (uint32_t i = 0; i < e->content.leaf.n_segments; i++)
+		if (segment_key_of(f->tree, item_packs(&f->item), &e->content.leaf.segments[i],
+				   PACK_DATA, &key, NULL) == 0)
+			(void)asking_add(a, &key); /* without a limit of its own */
+}
+
+/* The rest of the leaf's files, as far as there is room. */
+static void
+ask_rest_locked(struct tree_file *f, struct folder_walk *walk)
+{
+	struct reader *r = f->tree->reader;
+	const struct dir_node *node = f->item.node;
+	uint64_t room = transfer_room(r->transfer);
+	struct asking a = {.reader = r};
+
+	walk->used_bytes += stored_len(&f->item.entry);
+	if (room == 0 || ++walk->opened < FOLDER_STREAK)
+		return;
+	while (walk->asked < node->n && walk->asked_bytes < walk->used_bytes + room) {
+		struct entry e;
+
+		dir_node_entry(node, walk->asked++, &e);
+		walk->asked_bytes += stored_len(&e);
+		ask_entry(f, &e, &a);
+		entry_fini(&e);
+	}
+	asking_end(&a);
+}
+
 /* Moves a walk to the @i-th entry, a file of @size bytes.  Return: whether it goes forward. */
 static bool
 advance_locked(struct folder_walk *walk, uint32_t i, uint64_t size)
@@ -82,6 +134,7 @@ folder_note(struct tree_file *f)
 	pthread_mutex_lock(&w->lock);
 	walk = walk_of_locked(w, node);
 	walk->moved = ++w->clock;
+	ask_rest_locked(f, walk);
 	if (advance_locked(walk, i, f->size)) {
 		while (walk->looked < node->n && walk->ahead < FOLDER_AHEAD) {
 			struct entry e;

@@ -10,6 +10,7 @@
  *	cursor.c     listings
  *	file.c       content: which segment holds which bytes
  *	extents.c    content as a map: holes, data, places
+ *	asking.c     ranges that transfer is asked for ahead
  *	readahead.c  who reads forward finds segments opened ahead
  *	folder.c     who opens file after file does too
  *	pool.c       the threads that open ahead
@@ -211,6 +212,8 @@ struct readahead {
 	uint64_t window;    /* how far to be ahead; 0: nobody reads forward */
 	uint64_t next, end; /* what is still to be opened */
 	uint64_t asked;     /* how far transfer was asked to fetch */
+	uint64_t reach;     /* a distant store: stored bytes to be asked for before the reader */
+	uint64_t asked_plain, asked_stored; /* lengths of what was asked for: how they relate */
 	unsigned generation;
 	unsigned active; /* threads at work on this file */
 	bool queued;     /* in the pool's list */
@@ -250,6 +253,26 @@ MUST_CHECK int file_span(struct tree_file *f, uint64_t off, enum leaf_pin which,
 			 struct err *err);
 void span_fini(struct tree_file *f, struct span *s);
 
+/* ---- asking transfer ahead ------------------------------------------------------------- */
+
+/* Ranges of stored bytes on their way to transfer_prefetch.  Zero but for what a caller sets. */
+struct asking {
+	struct reader *reader;
+	uint64_t limit;          /* bytes to ask for at most; 0: no limit */
+	uint64_t bytes;          /* asked for so far */
+	struct section *section; /* borrowed: of the range being gathered, [from, to) of the body */
+	uint64_t from, to;
+};
+/* Asks for a segment that isn't opened yet.  Return: false when the limit is reached. */
+bool asking_add(struct asking *a, const struct cached_key *segment);
+void asking_end(struct asking *a); /* what was gathered last goes out */
+/*
+ * Of a distant store: the nodes of the directories named in a listed one, or of its other parts;
+ * and the leaves of a stream.  One round trip for all instead of one for each.
+ */
+void dir_ask_below(struct tree *t, const struct dir_node *node);
+void stream_ask_below(struct tree_file *f, const struct stream_node *node);
+
 /* ---- folders --------------------------------------------------------------------------- */
 
 /* Somebody opening files of a directory leaf one after the other. */
@@ -259,12 +282,15 @@ struct folder_walk {
 	uint32_t looked;             /* entries before this one were looked at */
 	uint64_t ahead;              /* bytes of files in [next, looked) */
 	unsigned streak;
+	uint32_t opened; /* files, in any order */
+	uint32_t asked;  /* a distant store: entries before this one were asked for */
+	uint64_t asked_bytes, used_bytes; /* of those, and of files opened */
 	uint64_t moved;
 };
 
 struct folder_walks {
 	pthread_mutex_t lock; /* protects everything below */
-	struct folder_walk walks[8];
+	struct folder_walk walks[32];
 	uint64_t clock;
 };
 /* A file was opened: opens ahead what the next ones in its folder need. */

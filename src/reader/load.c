@@ -112,6 +112,7 @@ bench_put(struct reader *r, struct bench *b)
 static void
 fetch_behind(struct reader *r, struct section *s, uint64_t off, uint64_t stored_len)
 {
+	uint64_t ahead = max_u64(SECTION_AHEAD, transfer_window(r->transfer));
 	uint64_t from = 0, to = 0;
 
 	pthread_mutex_lock(&r->sections.lock);
@@ -119,9 +120,9 @@ fetch_behind(struct reader *r, struct section *s, uint64_t off, uint64_t stored_
 	s->next_off = off + stored_len;
 	if (s->streak == 0)
 		s->asked_off = s->next_off;
-	if (s->streak >= SECTION_STREAK && s->asked_off < s->next_off + SECTION_AHEAD / 2) {
+	if (s->streak >= SECTION_STREAK && s->asked_off < s->next_off + ahead / 2) {
 		from = max_u64(s->asked_off, s->next_off);
-		to = min_u64(s->next_off + SECTION_AHEAD, s->place.data_len);
+		to = min_u64(s->next_off + ahead, s->place.data_len);
 		s->asked_off = to;
 	}
 	pthread_mutex_unlock(&r->sections.lock);

@@ -19,6 +19,8 @@
 #define FORWARD_MIN  (UINT64_C(128) * KIB)
 #define WINDOW_FIRST (UINT64_C(256) * KIB)
 #define WINDOW_MAX   (UINT64_C(8) * MIB)
+#define REACH_FIRST  (UINT64_C(1) * MIB)
+#define REACH_WHOLE  (UINT64_C(1) << 40) /* as far as transfer's window allows */
 
 /* ---- the ring: what lies opened before the reader ---- */
 
@@ -107,53 +109,47 @@ find_piece(struct tree_file *f, const struct span *s, uint64_t from, struct piec
 	return 0;
 }
 
+/* What look() is to ask for, and what it asked for. */
+struct ask {
+	uint64_t off, end;      /* of the file: asked up to off already */
+	uint64_t plain, stored; /* lengths of what was asked for */
+};
+
 /* Asks transfer for those of a leaf's segments that aren't opened yet, neighbours in one range. */
 static int
-ask_for(struct tree_file *f, const struct span *s, struct err *err)
+ask_for(struct tree_file *f, const struct span *s, struct ask *ask, struct err *err)
 {
-	struct transfer *t = f->tree->reader->transfer;
-	struct section *section = NULL;
-	uint64_t from = 0, to = 0;
+	struct asking a = {.reader = f->tree->reader};
 
+	ask->plain += s->len;
 	for (uint32_t i = 0; s->leaf != NULL && i < s->leaf->n_segments; i++) {
 		struct cached_key key;
-		uint64_t off;
 		int r = segment_key_of(f->tree, s->packs, &s->leaf->segments[i], PACK_DATA, &key,
 				       err);
 
 		if (r < 0)
 			return r;
-		if (cache_has(&f->tree->reader->segments, &key))
-			continue;
-		off = section_area_off(key.section, PACK_DATA) + key.off;
-		if (key.section != section || off != to) {
-			if (section != NULL)
-				transfer_prefetch(t, &section->source, from, to - from);
-			section = key.section;
-			from = off;
-		}
-		to = off + key.stored_len;
+		ask->stored += key.stored_len;
+		(void)asking_add(&a, &key); /* without a limit */
 	}
-	if (section != NULL)
-		transfer_prefetch(t, &section->source, from, to - from);
+	asking_end(&a);
 	return 0;
 }
 
 /* One leaf's worth of asking and looking, for what is at @next and at @asked. */
 static int
-look(struct tree_file *f, uint64_t next, uint64_t *asked, uint64_t ask_end, struct piece *ret,
-     struct err *err)
+look(struct tree_file *f, uint64_t next, struct ask *ask, struct piece *ret, struct err *err)
 {
 	struct span s;
 	int r;
 
 	*ret = (struct piece){0};
-	while (*asked < ask_end) {
-		r = file_span(f, *asked, PIN_ASK, &s, err);
+	while (ask->off < ask->end) {
+		r = file_span(f, ask->off, PIN_ASK, &s, err);
 		if (r < 0)
 			return r;
-		r = ask_for(f, &s, err);
-		*asked = s.off + s.len;
+		r = ask_for(f, &s, ask, err);
+		ask->off = s.off + s.len;
 		span_fini(f, &s);
 		if (r < 0)
 			return r;
@@ -176,13 +172,29 @@ queue_locked(struct pool *p, struct tree_file *f)
 	pthread_cond_signal(&p->work);
 }
 
+/*
+ * How far into the file transfer is to be asked.  Of a distant store so that enough stored bytes
+ * are underway, whatever they become when decompressed.
+ */
+static uint64_t
+ask_end(const struct tree_file *f)
+{
+	const struct readahead *a = &f->ahead;
+	uint64_t reach = min_u64(a->reach, transfer_window(f->tree->reader->transfer));
+
+	if (a->asked_stored > 0)
+		reach = (uint64_t)((double)reach * (double)a->asked_plain /
+				   (double)a->asked_stored);
+	return min_u64(f->size, a->end + max_u64(a->window, reach));
+}
+
 void
 readahead_step_locked(struct tree_file *f)
 {
 	struct reader *r = f->tree->reader;
 	struct readahead *a = &f->ahead;
-	uint64_t next = a->next, asked = max_u64(a->asked, next);
-	uint64_t ask_end = min_u64(f->size, a->end + a->window);
+	uint64_t next = a->next;
+	struct ask ask = {.off = max_u64(a->asked, next), .end = ask_end(f)};
 	unsigned generation = a->generation;
 	struct cached *segment;
 	struct piece piece;
@@ -193,14 +205,16 @@ readahead_step_locked(struct tree_file *f)
 	/* Meanwhile nobody queues the file, so that only this thread moves a->next. */
 	a->looking = true;
 	pthread_mutex_unlock(&r->pool.lock);
-	code = look(f, next, &asked, ask_end, &piece, NULL);
+	code = look(f, next, &ask, &piece, NULL);
 	pthread_mutex_lock(&r->pool.lock);
 	a->looking = false;
 	if (a->generation != generation) {
 		queue_locked(&r->pool, f);
 		return;
 	}
-	a->asked = asked;
+	a->asked = ask.off;
+	a->asked_plain += ask.plain;
+	a->asked_stored += ask.stored;
 	a->next = max_u64(a->next, piece.until);
 	/* What fails ahead fails again, and is told, when it is read. */
 	if (code < 0)
@@ -226,7 +240,7 @@ jump_locked(struct pool *p, struct readahead *a, uint64_t end)
 		ring_pop_locked(p, a);
 	a->high = end;
 	a->streak = 0;
-	a->window = 0;
+	a->window = a->reach = 0;
 	a->next = a->end = a->asked = 0;
 	a->generation++;
 }
@@ -241,6 +255,11 @@ widen_locked(struct tree_file *f)
 	if (a->window != 0 && a->high + a->window / 2 < a->end)
 		return;
 	a->window = a->window == 0 ? WINDOW_FIRST : min_u64(a->window * 2, most);
+	/* From the start on, a file is mostly read whole. */
+	if (a->reach == 0)
+		a->reach = a->streak == a->high ? REACH_WHOLE : REACH_FIRST;
+	else
+		a->reach = min_u64(a->reach * 2, REACH_WHOLE);
 	a->next = max_u64(a->next, a->high);
 	a->end = max_u64(a->end, min_u64(f->size, a->high + a->window));
 }

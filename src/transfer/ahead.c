@@ -1,13 +1,11 @@
 /*
- * ahead.c - the threads that fetch ahead of need.
+ * ahead.c - what is wanted ahead of need: a queue of ranges, taken piece by piece.
  *
- * They start when first needed, so that a short command has none.  Whoever needs a block that is
- * queued here but not in flight fetches it himself: demand never waits behind readahead.
+ * Whoever needs a block that is queued here but not in flight has it fetched at once: demand never
+ * waits behind readahead.
  *
  * Layer 3.
  */
-#include <signal.h>
-
 #include "transfer/internal.h"
 
 /* The next piece of the queue's first range: a run to fetch, or NULL for its pack's header. */
@@ -16,6 +14,7 @@ take_locked(struct transfer *t, struct remote **ret_header_of)
 {
 	struct ahead_range *range = &t->queue[t->queue_head];
 	struct remote *m = range->remote;
+	uint32_t most = t->local ? t->run_blocks : link_run_blocks_locked(t);
 	uint32_t first, n = 0;
 	struct run *run = NULL;
 
@@ -23,7 +22,7 @@ take_locked(struct transfer *t, struct remote **ret_header_of)
 	while (range->next < range->end && m->runs[range->next] != NULL)
 		range->next++;
 	first = range->next;
-	while (first + n < range->end && n < t->run_blocks && m->runs[first + n] == NULL)
+	while (first + n < range->end && n < most && m->runs[first + n] == NULL)
 		n++;
 	if (n > 0)
 		run = run_new_locked(t, m, first, n);
@@ -51,55 +50,59 @@ fetch_header(struct transfer *t, struct remote *m, uint64_t deadline)
 		log_write(LOG_DEBUG, "fetching ahead: %s", err.msg);
 }
 
-static void
-fetch_one_locked(struct transfer *t)
+bool
+ahead_may_start_locked(const struct transfer *t)
+{
+	unsigned limit = t->max_ahead;
+
+	if (t->queue_len == 0)
+		return false;
+	/* A request underway waits for this header. */
+	if (t->queue[t->queue_head].end == 0)
+		return true;
+	if (!t->local)
+		limit = (unsigned)min_u64(limit, link_window_locked(t) / PACK_BLOCK_LEN /
+								 link_run_blocks_locked(t) +
+							 1);
+	return t->n_ahead < limit;
+}
+
+void
+ahead_fetch_one_locked(struct transfer *t)
 {
 	struct remote *header_of;
 	struct run *run = take_locked(t, &header_of);
 	uint64_t deadline = time_monotonic_ms() + t->timeout_ms;
 
+	t->n_ahead++;
+	if (ahead_may_start_locked(t))
+		workers_wake_locked(t);
 	pthread_mutex_unlock(&t->lock);
 	if (run != NULL)
 		run_fetch(t, run, deadline);
 	if (header_of != NULL)
 		fetch_header(t, header_of, deadline);
 	pthread_mutex_lock(&t->lock);
+	t->n_ahead--;
 	if (run != NULL)
 		run_put_locked(t, run);
 	if (header_of != NULL)
 		remote_put_locked(t, header_of);
 }
 
-static void *
-worker(void *arg)
+/* Appends to the range queued last where this one goes on from it. */
+static bool
+joins_last_locked(struct transfer *t, const struct remote *m, uint32_t next, uint32_t end)
 {
-	struct transfer *t = arg;
+	struct ahead_range *last;
 
-	pthread_mutex_lock(&t->lock);
-	while (!t->stopping) {
-		if (t->queue_len > 0) {
-			fetch_one_locked(t);
-			continue;
-		}
-		t->n_waiting++;
-		pthread_cond_wait(&t->work, &t->lock);
-		t->n_waiting--;
-	}
-	pthread_mutex_unlock(&t->lock);
-	return NULL;
-}
-
-/* Signals are for the threads that the program started itself. */
-static void
-start_worker_locked(struct transfer *t)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	if (pthread_create(&t->workers[t->n_workers], NULL, worker, t) == 0)
-		t->n_workers++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (t->queue_len == 0)
+		return false;
+	last = &t->queue[(t->queue_head + t->queue_len - 1) % AHEAD_QUEUE_MAX];
+	if (last->remote != m || last->end == 0 || next < last->next || next > last->end)
+		return false;
+	last->end = (uint32_t)max_u64(last->end, end);
+	return true;
 }
 
 void
@@ -110,6 +113,8 @@ ahead_push_locked(struct transfer *t, struct remote *m, uint32_t next, uint32_t 
 	/* A range too many is dropped: what it would have brought is fetched when needed. */
 	if (t->queue_len == AHEAD_QUEUE_MAX || t->stopping)
 		return;
+	if (!urgent && joins_last_locked(t, m, next, end))
+		return;
 	if (urgent) {
 		t->queue_head = (t->queue_head + AHEAD_QUEUE_MAX - 1) % AHEAD_QUEUE_MAX;
 		at = t->queue_head;
@@ -119,22 +124,12 @@ ahead_push_locked(struct transfer *t, struct remote *m, uint32_t next, uint32_t 
 	remote_ref_locked(t, m);
 	t->queue[at] = (struct ahead_range){.remote = m, .next = next, .end = end};
 	t->queue_len++;
-	if (t->n_waiting == 0 && t->n_workers < t->max_workers)
-		start_worker_locked(t);
-	pthread_cond_signal(&t->work);
+	workers_wake_locked(t);
 }
 
 void
-ahead_stop(struct transfer *t)
+ahead_clear(struct transfer *t)
 {
-	pthread_mutex_lock(&t->lock);
-	t->stopping = true;
-	pthread_cond_broadcast(&t->work);
-	pthread_cond_broadcast(&t->stop);
-	pthread_mutex_unlock(&t->lock);
-	for (unsigned i = 0; i < t->n_workers; i++)
-		pthread_join(t->workers[i], NULL);
-
 	for (; t->queue_len > 0; t->queue_len--) {
 		remote_put_locked(t, t->queue[t->queue_head].remote);
 		t->queue_head = (t->queue_head + 1) % AHEAD_QUEUE_MAX;

@@ -55,16 +55,6 @@ worth_retrying(int r, unsigned tries)
 	return r == ERR_UNREACHABLE || (r == ERR_IO && tries < IO_TRIES);
 }
 
-/* Doubling, and half of it random, so that many clients don't come back in step. */
-static uint64_t
-backoff_ms(unsigned tries)
-{
-	uint64_t whole = BACKOFF_FIRST_MS << (tries < 8 ? tries - 1 : 7);
-
-	whole = min_u64(whole, BACKOFF_MAX_MS);
-	return whole / 2 + seal_random_below(whole / 2 + 1);
-}
-
 /* Sleeps, but not longer than the transfer lives.  Return: false when it is ending. */
 static bool
 pause_until(struct transfer *t, uint64_t until_ms)
@@ -79,14 +69,41 @@ pause_until(struct transfer *t, uint64_t until_ms)
 	return !stopping;
 }
 
+static uint64_t
+begin_request(struct transfer *t, uint64_t *deadline)
+{
+	uint64_t now = time_monotonic_us();
+
+	pthread_mutex_lock(&t->lock);
+	link_begin_locked(t, now);
+	if (t->down)
+		*deadline = min_u64(*deadline, now / 1000 + t->timeout_ms / 6);
+	pthread_mutex_unlock(&t->lock);
+	return now;
+}
+
 static void
-count_request(struct transfer *t, uint64_t bytes, bool failed, bool retry)
+end_request(struct transfer *t, uint64_t begun_us, uint64_t bytes, bool failed, bool retry)
 {
 	pthread_mutex_lock(&t->lock);
+	link_end_locked(t, begun_us, time_monotonic_us(), bytes);
 	t->stats.requests++;
 	t->stats.bytes_fetched += bytes;
 	t->stats.errors += failed;
 	t->stats.retries += retry;
+	if (!failed)
+		t->down = false;
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* Others that wait for the same store needn't find that out as slowly. */
+static void
+note_silence(struct transfer *t, int r)
+{
+	if (r != ERR_UNREACHABLE)
+		return;
+	pthread_mutex_lock(&t->lock);
+	t->down = true;
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -95,18 +112,25 @@ fetch_range(struct transfer *t, const struct remote *m, uint64_t off, uint64_t l
 	    uint64_t deadline, struct buf *ret, struct err *err)
 {
 	struct pack_key_text key = pack_object_key(&m->source.writer, &m->source.id);
+	struct err local = ERR_INIT;
 
+	if (err == NULL)
+		err = &local;
 	for (unsigned tries = 1;; tries++) {
-		int r = store_get(t->store, key.s, off, len, ret, err);
-		uint64_t again;
+		uint64_t begun = begin_request(t, &deadline), next;
+		int r;
 
-		count_request(t, ret->len, r<0, tries> 1);
+		*err = ERR_INIT;
+		r = store_get(t->store, key.s, off, len, ret, err);
+		end_request(t, begun, ret->len, r<0, tries> 1);
 		if (r == 0)
 			return 0;
 		buf_reset(ret);
-		again = time_monotonic_ms() + backoff_ms(tries);
-		if (!worth_retrying(r, tries) || again >= deadline || !pause_until(t, again))
+		next = time_monotonic_ms() + store_backoff_ms(tries, err->retry_after_ms);
+		if (!worth_retrying(r, tries) || next >= deadline || !pause_until(t, next)) {
+			note_silence(t, r);
 			return err_add(err, r, "pack %s", hex(&m->source.id.h).s);
+		}
 	}
 }
 

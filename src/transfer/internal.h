@@ -6,7 +6,10 @@
  *	headers.c   packs known by name, their headers, each fetched once
  *	fetch.c     one ranged read of the store: retries, deadline, checks
  *	cached.c    the cache on disk, asked before the store
- *	ahead.c     the threads that fetch ahead of need
+ *	ahead.c     what is wanted ahead of need
+ *	workers.c   the threads that fetch: what somebody waits for first, then ahead
+ *	link.c      how long a round trip takes, how much the link carries: what is worth asking
+ *ahead
  *
  * A run is both a request in flight and, once done, a piece of the block memory: neighbouring
  * blocks that came in one answer stay in that answer's buffer, so nothing is copied.  A pack has a
@@ -21,19 +24,26 @@
 
 #include "tillfs/transfer.h"
 
+/*
+ * A local store is read by whoever needs it; a distant one by workers, so that one read can have
+ * several requests in flight and no caller waits beyond his deadline, whatever hangs.
+ */
 #define RUN_BLOCKS_MAX      32u /* 4 MiB: a request this long no longer feels the round trip */
 #define RUN_BLOCKS_LOCAL    8u  /* 1 MiB: a local disk has no round trip to hide */
 #define READ_RUNS_MAX       (SEGMENT_STORED_MAX / PACK_BLOCK_LEN + 2u)
 #define HEADER_JOIN_BLOCKS  4u    /* data this near the header comes with it in one request */
 #define FAILURE_MS          1000u /* how long a failure is remembered */
 #define IO_TRIES            3u    /* an I/O error may pass, but rarely does */
-#define BACKOFF_FIRST_MS    50u
-#define BACKOFF_MAX_MS      5000u
-#define AHEAD_QUEUE_MAX     64u
+#define AHEAD_QUEUE_MAX     256u
 #define AHEAD_WORKERS_MAX   16u
+#define DEMAND_WORKERS_MAX  8u /* more, for what somebody waits for while all those are busy */
+#define WORKERS_MAX         (AHEAD_WORKERS_MAX + DEMAND_WORKERS_MAX)
+#define WINDOW_START        (UINT64_C(4) * MIB) /* before the link is known */
+#define WINDOW_MIN          (UINT64_C(1) * MIB)
+#define WINDOW_PARTS        8u    /* requests that a window is divided into */
 #define REMOTES_IDLE_MAX    1024u /* packs remembered although nobody uses them */
 #define REMOTE_BUCKETS      256u
-#define TRANSFER_MEMORY     (16u * MIB)
+#define TRANSFER_MEMORY     (48u * MIB)
 #define TRANSFER_MEMORY_LOW (2u * MIB)
 #define TRANSFER_LOCAL_MAX  (8u * MIB) /* the system caches a local store's bytes already */
 #define TRANSFER_TIMEOUT_MS 30000u
@@ -92,6 +102,7 @@ struct run {
 	struct failure *lacking; /* RUN_DONE: why bad blocks aren't there; NULL: they are damaged */
 	pthread_cond_t done;
 	TAILQ_ENTRY(run) list;
+	TAILQ_ENTRY(run) wanted; /* while it waits for a worker */
 };
 
 /* A range that somebody will want soon. */
@@ -100,15 +111,26 @@ struct ahead_range {
 	uint32_t next, end;    /* blocks; next == end: the header alone */
 };
 
+/* What was learnt of the link.  All under the transfer's lock. */
+struct link {
+	uint64_t rtt_us[2]; /* the shortest request of this period and of the one before; 0: none */
+	uint64_t period_us; /* when this period began */
+	uint64_t mark_us;   /* since when bytes are counted; something was in flight all the time */
+	uint64_t bytes;
+	uint64_t rate; /* bytes a second, the best of late; 0: unknown */
+	unsigned in_flight;
+};
+
 struct transfer {
-	struct store *store;
+	struct store *store;     /* the one without patience: fetch.c has its own */
 	struct diskcache *cache; /* NULL: none */
 	bool local;
 	uint64_t memory; /* bound of runs */
 	uint64_t header_memory;
 	unsigned timeout_ms;
+	uint64_t window_max;
 	uint32_t run_blocks; /* of one request at most */
-	unsigned max_workers;
+	unsigned max_ahead;  /* workers that fetch ahead at a time */
 
 	pthread_mutex_t lock; /* protects everything below, and all runs and remotes */
 	LIST_HEAD(, remote) remotes[REMOTE_BUCKETS];
@@ -120,12 +142,16 @@ struct transfer {
 	uint64_t run_bytes;
 	struct transfer_stats stats;
 
+	struct link link;
+	bool down; /* the last deadline passed in vain: others needn't wait as long */
+
 	pthread_cond_t work; /* something is queued, or stopping */
 	pthread_cond_t stop; /* stopping */
 	struct ahead_range queue[AHEAD_QUEUE_MAX];
 	size_t queue_head, queue_len;
-	pthread_t workers[AHEAD_WORKERS_MAX];
-	unsigned n_workers, n_waiting;
+	struct run_list wanted; /* runs that somebody waits for; a reference each */
+	pthread_t workers[WORKERS_MAX];
+	unsigned n_workers, n_waiting, n_ahead; /* n_ahead: that fetch ahead now */
 	bool stopping;
 };
 
@@ -208,8 +234,31 @@ void cached_run_keep(struct transfer *t, const struct run *run);
 
 /* ---- ahead.c */
 
+/* @urgent: a header (@next == @end == 0) that a request underway needs. */
 void ahead_push_locked(struct transfer *t, struct remote *m, uint32_t next, uint32_t end,
 		       bool urgent);
-void ahead_stop(struct transfer *t);
+/* Whether the queue's first may be fetched now. */
+bool ahead_may_start_locked(const struct transfer *t);
+/* Takes the queue's first piece, and lets go of the lock while it is fetched. */
+void ahead_fetch_one_locked(struct transfer *t);
+void ahead_clear(struct transfer *t);
+
+/* ---- workers.c */
+
+/* Something was queued: wakes or starts a worker. */
+void workers_wake_locked(struct transfer *t);
+/* Has a run fetched by a worker, before all that is fetched ahead.  Return: false when there is no
+ * worker, so that the caller must do it. */
+MUST_CHECK bool workers_want_locked(struct transfer *t, struct run *run);
+void workers_stop(struct transfer *t);
+
+/* ---- link.c */
+
+void link_begin_locked(struct transfer *t, uint64_t now_us);
+void link_end_locked(struct transfer *t, uint64_t begun_us, uint64_t now_us, uint64_t bytes);
+/* How many bytes are worth having asked for ahead of a forward reader. */
+uint64_t link_window_locked(const struct transfer *t);
+void link_tell_locked(const struct transfer *t, uint64_t *ret_rtt_us, uint64_t *ret_rate);
+uint32_t link_run_blocks_locked(const struct transfer *t); /* of a request ahead */
 
 #endif /* TRANSFER_INTERNAL_H */

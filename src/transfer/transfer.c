@@ -26,7 +26,7 @@ transfer_new(struct store *store, const struct transfer_options *options)
 	uint64_t memory = options->memory ? options->memory : TRANSFER_MEMORY;
 	uint32_t run_max;
 
-	t->store = store;
+	t->store = store_impatient(store);
 	t->cache = options->cache;
 	t->local = store_local_path(store) != NULL;
 	t->memory = max_u64(memory, TRANSFER_MEMORY_LOW);
@@ -36,14 +36,16 @@ transfer_new(struct store *store, const struct transfer_options *options)
 	t->timeout_ms = options->timeout_ms ? options->timeout_ms : TRANSFER_TIMEOUT_MS;
 	run_max = t->local ? RUN_BLOCKS_LOCAL : RUN_BLOCKS_MAX;
 	t->run_blocks = (uint32_t)min_u64(run_max, t->memory / 8 / PACK_BLOCK_LEN);
-	t->max_workers = options->workers ? options->workers : (t->local ? 1 : 4);
-	t->max_workers = (unsigned)min_u64(t->max_workers, AHEAD_WORKERS_MAX);
+	t->window_max = t->memory / 2;
+	t->max_ahead = options->workers ? options->workers : (t->local ? 1 : AHEAD_WORKERS_MAX);
+	t->max_ahead = (unsigned)min_u64(t->max_ahead, AHEAD_WORKERS_MAX);
 
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->work, NULL);
 	cond_init_monotonic(&t->stop);
 	TAILQ_INIT(&t->idle);
 	TAILQ_INIT(&t->list);
+	TAILQ_INIT(&t->wanted);
 	return t;
 }
 
@@ -52,7 +54,8 @@ transfer_free(struct transfer *t)
 {
 	if (t == NULL)
 		return;
-	ahead_stop(t);
+	workers_stop(t);
+	ahead_clear(t);
 	runs_free(t);
 	remotes_free(t);
 	pthread_cond_destroy(&t->stop);
@@ -105,6 +108,20 @@ copy_step(const struct step *step, uint64_t *off, uint64_t end, struct buf *ret,
 	return 0;
 }
 
+/* A distant run is for a worker.  Return: false when this thread must fetch it. */
+static bool
+have_fetched(struct transfer *t, struct run *run)
+{
+	bool wanted;
+
+	if (t->local)
+		return false;
+	pthread_mutex_lock(&t->lock);
+	wanted = workers_want_locked(t, run);
+	pthread_mutex_unlock(&t->lock);
+	return wanted;
+}
+
 static int
 carry_out(struct transfer *t, const struct plan *plan, uint64_t off, size_t len, struct buf *ret,
 	  struct err *err)
@@ -113,7 +130,7 @@ carry_out(struct transfer *t, const struct plan *plan, uint64_t off, size_t len,
 	uint64_t end = off + len;
 
 	for (size_t i = 0; i < plan->n; i++) {
-		if (plan->steps[i].mine)
+		if (plan->steps[i].mine && !have_fetched(t, plan->steps[i].run))
 			run_fetch(t, plan->steps[i].run, deadline);
 	}
 	buf_reserve(ret, len);
@@ -176,5 +193,7 @@ transfer_stats_get(struct transfer *t, struct transfer_stats *ret)
 {
 	pthread_mutex_lock(&t->lock);
 	*ret = t->stats;
+	if (!t->local)
+		link_tell_locked(t, &ret->rtt_us, &ret->rate);
 	pthread_mutex_unlock(&t->lock);
 }

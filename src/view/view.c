@@ -5,26 +5,29 @@
 #include "private.h"
 
 #define MEMORY_DEFAULT (64u * MIB)
+#define MEMORY_DISTANT (96u * MIB) /* more is underway, and what is dropped is dear */
 
 int
 view_new(struct repo *repo, const struct view_options *options, struct view **ret, struct err *err)
 {
 	struct view *v = mem_alloc(sizeof *v);
 	struct transfer_options transfer = {0};
+	bool distant = store_local_path(repo_store(repo)) == NULL;
 
 	(void)err;
 	v->repo = repo;
 	v->options = *options;
 	if (v->options.memory == 0)
-		v->options.memory = MEMORY_DEFAULT;
+		v->options.memory = distant ? MEMORY_DISTANT : MEMORY_DEFAULT;
 	v->since = v->refreshed = time_now();
 
-	/* A half for plaintext, a quarter for blocks; the rest is nodes and what is being read. */
-	transfer.memory = v->options.memory / 4;
+	/* For blocks, for plaintext and nodes; the rest is for what is being read. */
+	transfer.memory = distant ? v->options.memory / 2 : v->options.memory / 4;
 	transfer.timeout_ms = v->options.timeout_ms;
 	transfer.cache = v->options.cache;
 	v->transfer = transfer_new(repo_store(repo), &transfer);
-	v->reader = reader_new(repo, v->transfer, v->options.memory / 2);
+	v->reader = reader_new(repo, v->transfer,
+			       distant ? v->options.memory / 3 : v->options.memory / 2);
 
 	pthread_mutex_init(&v->lock, NULL);
 	view_nodes_init(&v->nodes);
