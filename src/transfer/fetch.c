@@ -70,12 +70,12 @@ pause_until(struct transfer *t, uint64_t until_ms)
 }
 
 static uint64_t
-begin_request(struct transfer *t, uint64_t *deadline)
+begin_request(struct transfer *t, uint64_t len, uint64_t *deadline)
 {
 	uint64_t now = time_monotonic_us();
 
 	pthread_mutex_lock(&t->lock);
-	link_begin_locked(t, now);
+	link_begin_locked(t, len);
 	if (t->down)
 		*deadline = min_u64(*deadline, now / 1000 + t->timeout_ms / 6);
 	pthread_mutex_unlock(&t->lock);
@@ -83,15 +83,16 @@ begin_request(struct transfer *t, uint64_t *deadline)
 }
 
 static void
-end_request(struct transfer *t, uint64_t begun_us, uint64_t bytes, bool failed, bool retry)
+end_request(struct transfer *t, uint64_t begun_us, uint64_t len, uint64_t got, int r,
+	    unsigned tries)
 {
 	pthread_mutex_lock(&t->lock);
-	link_end_locked(t, begun_us, time_monotonic_us(), bytes);
+	link_end_locked(t, begun_us, time_monotonic_us(), len, got);
 	t->stats.requests++;
-	t->stats.bytes_fetched += bytes;
-	t->stats.errors += failed;
-	t->stats.retries += retry;
-	if (!failed)
+	t->stats.bytes_fetched += got;
+	t->stats.errors += r < 0;
+	t->stats.retries += tries > 1;
+	if (r == 0)
 		t->down = false;
 	pthread_mutex_unlock(&t->lock);
 }
@@ -117,12 +118,12 @@ fetch_range(struct transfer *t, const struct remote *m, uint64_t off, uint64_t l
 	if (err == NULL)
 		err = &local;
 	for (unsigned tries = 1;; tries++) {
-		uint64_t begun = begin_request(t, &deadline), next;
+		uint64_t begun = begin_request(t, len, &deadline), next;
 		int r;
 
 		*err = ERR_INIT;
 		r = store_get(t->store, key.s, off, len, ret, err);
-		end_request(t, begun, ret->len, r<0, tries> 1);
+		end_request(t, begun, len, ret->len, r, tries);
 		if (r == 0)
 			return 0;
 		buf_reset(ret);

@@ -115,10 +115,12 @@ struct ahead_range {
 struct link {
 	uint64_t rtt_us[2]; /* the shortest request of this period and of the one before; 0: none */
 	uint64_t period_us; /* when this period began */
-	uint64_t mark_us;   /* since when bytes are counted; something was in flight all the time */
+	uint64_t mark_us;   /* since when bytes are counted; 0: not until a request ends */
 	uint64_t bytes;
+	bool is_full;  /* as much was in flight as the window allows, or nearly */
 	uint64_t rate; /* bytes a second, the best of late; 0: unknown */
 	unsigned in_flight;
+	uint64_t asked; /* bytes in flight */
 };
 
 struct transfer {
@@ -254,8 +256,10 @@ void workers_stop(struct transfer *t);
 
 /* ---- link.c */
 
-void link_begin_locked(struct transfer *t, uint64_t now_us);
-void link_end_locked(struct transfer *t, uint64_t begun_us, uint64_t now_us, uint64_t bytes);
+/* A request for @len bytes begins; it ends with @got of them, 0 when it failed. */
+void link_begin_locked(struct transfer *t, uint64_t len);
+void link_end_locked(struct transfer *t, uint64_t begun_us, uint64_t now_us, uint64_t len,
+		     uint64_t got);
 /* How many bytes are worth having asked for ahead of a forward reader. */
 uint64_t link_window_locked(const struct transfer *t);
 void link_tell_locked(const struct transfer *t, uint64_t *ret_rtt_us, uint64_t *ret_rate);

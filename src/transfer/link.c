@@ -1,16 +1,16 @@
 /*
  * link.c - how long a round trip takes, how much the link carries: what is worth asking ahead.
  *
- * The round trip is the shortest request of late.  The rate is what arrived while something was in
- * flight all the time, the best of late.  A window of several times their product grows until the
- * link is full: as long as more requests bring more bytes, the rate that they show asks for more.
+ * The round trip is the shortest request of late.  The rate is what arrived between the end of one
+ * request and that of later ones, so that the wait for the first byte doesn't count, the best of
+ * late.  While little was asked for, it shows only that the link can do as much.
  *
  * Layer 3.
  */
 #include "transfer/internal.h"
 
 #define PERIOD_US     UINT64_C(10000000) /* a round trip is forgotten after two of these */
-#define SAMPLE_US_MIN UINT64_C(20000)
+#define SAMPLE_US_MIN UINT64_C(10000)
 #define WINDOW_FACTOR 3u /* round trips' worth: requests wait in the server and in memory too */
 
 static uint64_t
@@ -22,25 +22,16 @@ rtt_us(const struct link *l)
 }
 
 void
-link_begin_locked(struct transfer *t, uint64_t now_us)
+link_begin_locked(struct transfer *t, uint64_t len)
 {
-	struct link *l = &t->link;
-
-	if (l->in_flight++ == 0) {
-		l->mark_us = now_us;
-		l->bytes = 0;
-	}
+	t->link.asked += len;
+	if (t->link.in_flight++ == 0)
+		t->link.mark_us = 0;
 }
 
-void
-link_end_locked(struct transfer *t, uint64_t begun_us, uint64_t now_us, uint64_t bytes)
+static void
+note_round_trip(struct link *l, uint64_t now_us, uint64_t took)
 {
-	struct link *l = &t->link;
-	uint64_t took = max_u64(now_us - begun_us, 1), since;
-
-	l->in_flight--;
-	if (bytes == 0)
-		return; /* it failed, and says nothing of the link */
 	if (now_us - l->period_us > PERIOD_US) {
 		l->rtt_us[1] = l->rtt_us[0];
 		l->rtt_us[0] = 0;
@@ -48,14 +39,41 @@ link_end_locked(struct transfer *t, uint64_t begun_us, uint64_t now_us, uint64_t
 	}
 	if (l->rtt_us[0] == 0 || took < l->rtt_us[0])
 		l->rtt_us[0] = took;
+}
 
-	l->bytes += bytes;
-	since = now_us - l->mark_us;
-	if (since < max_u64(2 * rtt_us(l), SAMPLE_US_MIN))
+/* Bytes arrived since the mark: whether that was long enough to say something. */
+static void
+take_sample(struct link *l, uint64_t now_us)
+{
+	uint64_t since = now_us - l->mark_us, rate;
+
+	if (l->mark_us == 0 || since < max_u64(rtt_us(l) / 2, SAMPLE_US_MIN))
 		return;
-	l->rate = max_u64(l->bytes * 1000000 / since, l->rate - l->rate / 8);
+	rate = l->bytes * 1000000 / since;
+	if (l->is_full)
+		l->rate = max_u64(rate, l->rate - l->rate / 8);
+	else if (l->rate > 0)
+		l->rate = max_u64(rate, l->rate);
+	l->mark_us = 0;
+}
+
+void
+link_end_locked(struct transfer *t, uint64_t begun_us, uint64_t now_us, uint64_t len, uint64_t got)
+{
+	struct link *l = &t->link;
+
+	l->in_flight--;
+	l->asked -= len;
+	if (got == 0)
+		return; /* it failed, and says nothing of the link */
+	note_round_trip(l, now_us, max_u64(now_us - begun_us, 1));
+	l->bytes += got;
+	take_sample(l, now_us);
+	if (l->mark_us > 0)
+		return;
 	l->mark_us = now_us;
 	l->bytes = 0;
+	l->is_full = l->asked + len >= link_window_locked(t) / 2;
 }
 
 uint64_t

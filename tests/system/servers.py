@@ -251,7 +251,7 @@ osd class update on start = false
 osd max object name len = 1024
 osd op num shards = 2
 [client.rgw.a]
-rgw frontends = beast endpoint=127.0.0.1:{port} ssl_endpoint=127.0.0.1:{tls_port} ssl_certificate={pem} ssl_private_key={key}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1 ssl_endpoint=127.0.0.1:{tls_port} ssl_certificate={pem} ssl_private_key={key}
 rgw dns name = localhost
 rgw enable usage log = false
 rgw thread pool size = 64

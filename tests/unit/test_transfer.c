@@ -335,11 +335,11 @@ test_transfer__what_was_prefetched_costs_no_request(void **state)
 	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(3 * MIB, &options_default);
 
 	(void)state;
-	transfer_prefetch(fx->t, &fx->source, 0, 8 * BLOCK);
+	transfer_prefetch(fx->t, &fx->source, 0, 4 * BLOCK);
 	wait_for_gets(fx, 1);
 	/* In flight or there already: either way nobody fetches it again. */
 	check_read(fx, BLOCK, 2 * PACK_BLOCK_LEN);
-	check_read(fx, 5 * BLOCK, 2 * PACK_BLOCK_LEN);
+	check_read(fx, 3 * BLOCK, PACK_BLOCK_LEN);
 	assert_int_equal(gate_gets(&fx->gate), 1);
 	/* Nonsense is ignored. */
 	transfer_prefetch(fx->t, &fx->source, UINT64_MAX, 5);
@@ -365,6 +365,41 @@ test_transfer__demand_passes_readahead(void **state)
 	gate_wait_inside(&fx->gate, 2);
 	gate_set(&fx->gate, false, 0);
 	pthread_join(thread, NULL);
+}
+
+/* A store that never answers keeps a worker, but no caller. */
+static void
+test_transfer__a_hanging_store_is_told_within_the_deadline(void **state)
+{
+	struct transfer_options options = {.timeout_ms = 100};
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(3 * MIB, &options);
+	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	gate_set(&fx->gate, true, 0);
+	CHECK_REFUSED(transfer_read(fx->t, &fx->source, 0, 100, &bytes, &err), ERR_UNREACHABLE,
+		      &err, "no answer within");
+	gate_set(&fx->gate, false, 0);
+	wait_for_gets(fx, 1);
+}
+
+/* Who reads far ahead on a long link has many requests underway, as many as it is worth. */
+static void
+test_transfer__a_window_is_fetched_in_many_requests_at_once(void **state)
+{
+	struct transfer_options options = {.memory = 16 * MIB};
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(12 * MIB, &options);
+
+	(void)state;
+	check_read(fx, 0, 10);
+	gate_set(&fx->gate, true, 0);
+	transfer_prefetch(fx->t, &fx->source, BLOCK, 90 * BLOCK);
+	gate_wait_inside(&fx->gate, 8);
+	gate_set(&fx->gate, false, 0);
+	check_read(fx, 50 * BLOCK, 2 * PACK_BLOCK_LEN);
+	assert_true(transfer_window(fx->t) > 0);
+	assert_true(transfer_window(fx->t) <= transfer_room(fx->t));
 }
 
 static void
@@ -633,6 +668,8 @@ main(void)
 		cmocka_unit_test(test_transfer__concurrent_callers_share_one_request),
 		cmocka_unit_test(test_transfer__what_was_prefetched_costs_no_request),
 		cmocka_unit_test(test_transfer__demand_passes_readahead),
+		cmocka_unit_test(test_transfer__a_hanging_store_is_told_within_the_deadline),
+		cmocka_unit_test(test_transfer__a_window_is_fetched_in_many_requests_at_once),
 		cmocka_unit_test(test_transfer__memory_is_bounded),
 		cmocka_unit_test(test_transfer__a_flipped_byte_is_refused_and_the_rest_served),
 		cmocka_unit_test(test_transfer__a_truncated_object_serves_what_is_there),
