@@ -55,6 +55,8 @@ struct config_class {
 struct config_credentials {
 	char *access_key, *secret_key, *session_token; /* S3, Google */
 	char *account_key, *sas_token;                 /* Azure */
+	char *user, *password;                         /* WebDAV */
+	char *ssh_key;                                 /* file, for SFTP */
 };
 
 /* What /etc/tillfs/tillfs.conf, ~/.config/tillfs/tillfs.conf or --config say. */
@@ -96,8 +98,8 @@ struct config {
  * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no, cache,
  * cache-size, price-per-gb, price-per-1000-requests, time-zone, cutoff = HH:MM, exclude (several),
  * spool, raw (several), capture-timeout = SECONDS, cacert, profile, timeout, object-lock-days;
- * [store] access-key, secret-key, session-token, account-key, sas-token; [class NAME] pattern
- * (several), NAME as [a-z0-9-]{1,32}.
+ * [store] access-key, secret-key, session-token, account-key, sas-token, user, password, ssh-key;
+ * [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}.
  *
  * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.

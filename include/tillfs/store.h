@@ -61,11 +61,14 @@ struct store_options {
 	/* Credentials that the configuration holds; NULL: none.  What the environment says wins. */
 	const char *access_key, *secret_key, *session_token; /* S3, Google */
 	const char *account_key, *sas_token;                 /* Azure */
+	const char *user, *password;                         /* WebDAV */
+	const char *ssh_key; /* file, for SFTP; NULL: ~/.ssh/id_ed25519 */
 };
 
 /**
  * store_open - open a store by URL.
- * @url:     file:///path, sftp://user@host:port/path?key=FILE&hostkey=SHA256:…
+ * @url:     file:///path, sftp://user@host:port/path?key=FILE&hostkey=SHA256:…,
+ *           webdav+https://host/path
  * @options: may be NULL
  * @create:  make the root folder where it is missing
  *

@@ -137,6 +137,9 @@ session_store(const struct cli *c, const char *url, bool create, struct store **
 		.session_token = f->credentials.session_token,
 		.account_key = f->credentials.account_key,
 		.sas_token = f->credentials.sas_token,
+		.user = f->credentials.user,
+		.password = f->credentials.password,
+		.ssh_key = f->credentials.ssh_key,
 	};
 	uint64_t timeout_s = f->timeout_s > 0 ? f->timeout_s : STORE_TIMEOUT_MS / 1000;
 	uint64_t lock_days = f->object_lock_days, budget = 0;

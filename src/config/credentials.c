@@ -29,6 +29,9 @@ config_take_credential(const struct ini *ini, const struct ini_entry *e, struct 
 		{"session-token", &c->credentials.session_token},
 		{"account-key", &c->credentials.account_key},
 		{"sas-token", &c->credentials.sas_token},
+		{"user", &c->credentials.user},
+		{"password", &c->credentials.password},
+		{"ssh-key", &c->credentials.ssh_key},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
@@ -48,5 +51,8 @@ config_forget_credentials(struct config *c)
 	secret_free(c->credentials.session_token);
 	secret_free(c->credentials.account_key);
 	secret_free(c->credentials.sas_token);
+	secret_free(c->credentials.user);
+	secret_free(c->credentials.password);
+	secret_free(c->credentials.ssh_key);
 	c->credentials = (struct config_credentials){0};
 }

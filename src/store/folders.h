@@ -55,9 +55,4 @@ MUST_CHECK int folders_list(folder_read_fn *read, void *read_arg, unsigned ahead
 /* Refuses a key that a store of folders can't hold.  Return: 0, or ERR_INVALID. */
 MUST_CHECK int folders_check_key(const char *key, struct err *err);
 
-/* A new name in TEMP_FOLDER, which tells its age; owned by the caller. */
-char *temp_name_new(void);
-/* Whether a name without its folder is so old that its maker can't be writing any more. */
-bool temp_name_is_old(const char *name);
-
 #endif /* TILLFS_STORE_FOLDERS_H */

@@ -23,6 +23,7 @@
 struct http {
 	char *cacert;
 	char *user, *password;
+	bool netrc;
 	unsigned timeout_ms;
 	pthread_mutex_t lock;
 	CURL *idle[IDLE_MAX]; /* protected by lock, as the next */
@@ -131,6 +132,12 @@ http_new(const struct store_options *options, const char *user, const char *pass
 	(void)curl_share_setopt(h->names, CURLSHOPT_UNLOCKFUNC, names_unlock);
 	(void)curl_share_setopt(h->names, CURLSHOPT_USERDATA, h);
 	return h;
+}
+
+void
+http_use_netrc(struct http *h)
+{
+	h->netrc = true;
 }
 
 void
@@ -277,6 +284,8 @@ set_connection(const struct http *h, CURL *curl)
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "tillfs/" TILLFS_VERSION);
 	if (h->cacert != NULL)
 		(void)curl_easy_setopt(curl, CURLOPT_CAINFO, h->cacert);
+	if (h->netrc)
+		(void)curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 	if (h->user != NULL) {
 		(void)curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 		(void)curl_easy_setopt(curl, CURLOPT_USERNAME, h->user);

@@ -82,7 +82,8 @@ char *http_response_header(const struct http_response *r, const char *name);
  * Proxies are those of the environment, as with curl.
  */
 struct http *http_new(const struct store_options *options, const char *user, const char *password);
-void http_free(struct http *h); /* no request may be running */
+void http_use_netrc(struct http *h); /* takes the login that ~/.netrc has for the host */
+void http_free(struct http *h);      /* no request may be running */
 DEFINE_FREEP(struct http *, http_free)
 
 /**

@@ -83,29 +83,17 @@ check_key(const char *key, struct err *err)
 	return folders_check_key(key, err);
 }
 
-static void
-remember_leftover(struct sftp *s, char **temp)
-{
-	pthread_mutex_lock(&s->lock);
-	if (s->n_leftovers < ARRAY_LEN(s->leftovers))
-		s->leftovers[s->n_leftovers++] = steal_ptr(temp);
-	pthread_mutex_unlock(&s->lock);
-}
-
 /* Commands that remove what broken uploads have left. */
 static struct curl_slist *
 remove_leftovers(struct sftp *s)
 {
 	struct curl_slist *list = NULL;
+	char *temp;
 
-	pthread_mutex_lock(&s->lock);
-	while (s->n_leftovers > 0) {
-		char *temp = s->leftovers[--s->n_leftovers];
-
+	while ((temp = leftovers_take(&s->leftovers)) != NULL) {
 		list = sftp_command(list, s, "*rm", temp, NULL);
 		free(temp);
 	}
-	pthread_mutex_unlock(&s->lock);
 	return list;
 }
 
@@ -114,26 +102,15 @@ static void
 sweep(struct sftp *s)
 {
 	struct folder_names names = {0};
-	struct sftp_call call = {.what = SFTP_NOTHING};
-	bool swept;
 
-	pthread_mutex_lock(&s->lock);
-	swept = s->swept;
-	s->swept = true;
-	pthread_mutex_unlock(&s->lock);
-	if (swept)
+	if (!leftovers_sweep_is_due(&s->leftovers))
 		return;
-
 	(void)sftp_read_folder(s, TEMP_FOLDER "/", &names, NULL);
-	for (size_t i = 0; i < names.n; i++) {
-		CLEANUP(freep) char *temp = str_format(TEMP_FOLDER "/%s", names.all[i].text);
-
+	for (size_t i = 0; i < names.n; i++)
 		if (temp_name_is_old(names.all[i].text))
-			call.before = sftp_command(call.before, s, "*rm", temp, NULL);
-	}
+			leftovers_add(&s->leftovers,
+				      str_format(TEMP_FOLDER "/%s", names.all[i].text));
 	folder_names_fini(&names);
-	if (call.before != NULL)
-		(void)!sftp_call(s, &call, NULL);
 }
 
 /* Commands that make the folders which @key lies in; those that are there already fail. */
@@ -216,6 +193,20 @@ explain_unnamed(struct sftp *s, const char *key, int r, struct err *err)
 	return r;
 }
 
+/* Removes what has not become an object: now, or later when the link is broken. */
+static void
+discard(struct sftp *s, char **temp, int r)
+{
+	struct sftp_call call = {.what = SFTP_NOTHING};
+
+	if (r != ERR_UNREACHABLE) {
+		call.before = sftp_command(NULL, s, "*rm", *temp, NULL);
+		(void)!sftp_call(s, &call, NULL);
+	} else {
+		leftovers_add(&s->leftovers, steal_ptr(temp));
+	}
+}
+
 static int
 sftp_create(void *arg, const char *key, struct slice body, struct err *err)
 {
@@ -236,7 +227,7 @@ sftp_create(void *arg, const char *key, struct slice body, struct err *err)
 	if (r == 0)
 		return 0;
 	r = explain_unnamed(s, key, r, err);
-	remember_leftover(s, &temp);
+	discard(s, &temp, r);
 	return r;
 }
 

@@ -18,6 +18,7 @@
 
 #include "store/backends.h"
 #include "store/known_hosts.h"
+#include "store/leftovers.h"
 
 #define SFTP_IDLE_MAX 64u /* connections that are kept */
 
@@ -41,9 +42,8 @@ struct sftp {
 	unsigned connecting; /* protected by lock, as all below */
 	CURL *idle[SFTP_IDLE_MAX];
 	size_t n_idle;
-	char *leftovers[16]; /* temporary names whose upload broke */
-	size_t n_leftovers;
-	bool swept;
+
+	struct leftovers leftovers;
 };
 
 enum sftp_what {

@@ -116,12 +116,14 @@ in_ssh_folder(const char *name)
 }
 
 static int
-find_key(const struct url *u, struct sftp *s, struct err *err)
+find_key(const struct url *u, const struct store_options *options, struct sftp *s, struct err *err)
 {
 	const char *named = url_param(u, "key");
 	CLEANUP(freep) char *usual = in_ssh_folder("id_ed25519");
 	int r;
 
+	if (named == NULL && options != NULL)
+		named = options->ssh_key;
 	if (named != NULL) {
 		r = make_absolute(named, &s->key, err);
 		if (r == 0 && access(s->key, R_OK) < 0)
@@ -182,6 +184,7 @@ sftp_new(const struct store_options *options, bool create)
 	pthread_mutex_init(&s->host_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->may_connect, NULL);
+	leftovers_init(&s->leftovers);
 	return s;
 }
 
@@ -191,8 +194,7 @@ sftp_free(struct sftp *s)
 	if (s == NULL)
 		return;
 	sftp_close_idle(s);
-	for (size_t i = 0; i < s->n_leftovers; i++)
-		free(s->leftovers[i]);
+	leftovers_fini(&s->leftovers);
 	closep(&s->type_fd);
 	host_keys_fini(&s->known);
 	pthread_mutex_destroy(&s->host_lock);
@@ -216,7 +218,7 @@ store_sftp_close(void *arg)
 }
 
 static int
-take_url(const struct url *u, struct sftp *s, struct err *err)
+take_url(const struct url *u, const struct store_options *options, struct sftp *s, struct err *err)
 {
 	static const char *const known[] = {"key", "hostkey", "known_hosts", NULL};
 	int r = url_check_params(u, known, err);
@@ -233,7 +235,7 @@ take_url(const struct url *u, struct sftp *s, struct err *err)
 	if (r == 0)
 		r = set_folder(u, s, err);
 	if (r == 0)
-		r = find_key(u, s, err);
+		r = find_key(u, options, s, err);
 	if (r == 0)
 		r = find_host_keys(u, s, err);
 	return r;
@@ -255,7 +257,7 @@ store_sftp_open(const char *url, const struct store_options *options, bool creat
 	if (r < 0)
 		return r;
 	s = sftp_new(options, create);
-	r = take_url(&u, s, err);
+	r = take_url(&u, options, s, err);
 	if (r < 0)
 		return err_add(err, r, "sftp://%s", u.host);
 	shown = public_url(&u, s);

@@ -49,8 +49,8 @@ static const struct {
 	{"s3://", store_s3_open},
 	{"gs://", store_gs_open},
 	{"azure://", NULL},
-	{"webdav+https://", NULL},
-	{"webdav+http://", NULL},
+	{"webdav+https://", store_webdav_open},
+	{"webdav+http://", store_webdav_open},
 	{"sftp://", store_sftp_open},
 	/* clang-format on */
 };

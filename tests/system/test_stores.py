@@ -10,6 +10,9 @@ import subprocess
 import pytest
 
 import harness
+import servers
+import servers_dav
+from servers_dav import nginx, rclone  # noqa: F401 - fixtures
 from servers_sftp import agent, sshd  # noqa: F401 - fixtures
 
 CONTRACT = pathlib.Path(harness.BINARY).parent / "tests" / "unit" / "test_store"
@@ -186,6 +189,11 @@ def test_sftp_keys_and_agents(sshd, stored, sftp_repo, agent):
     snapshots(sftp_repo, locked, env=agent.env)
     snapshots(sftp_repo, url, env=agent.env)
 
+    # The configuration may name the key, too.
+    config = sftp_repo.tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text(config.read_text() + f"[store]\nssh-key = {sshd.key}\n")
+    snapshots(sftp_repo, url)
+
 
 @pytest.mark.parametrize("url, told", [
     ("sftp://127.0.0.1/x", "name the user"),
@@ -203,3 +211,109 @@ def test_sftp_urls_that_make_no_sense(tillfs, folder, url, told):
     (ssh / "id_ed25519").write_text("never read")
     done = tillfs("snapshots", "-r", url, "-i", folder / "admin.key", code=1)
     assert told in done.stderr and "secret" not in done.stderr
+
+
+# ---- WebDAV
+
+
+def trusting(tillfs, certificates):
+    """Says in the configuration what --cacert says for one command."""
+    config = tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text(config.read_text() + f"cacert = {certificates.ca}\n")
+
+
+def test_nginx_keeps_what_every_store_promises(nginx, certificates):
+    check_contract(nginx.url("/dav/UNIQUE/a b".replace(" ", "%20"), tls=True),
+                   TILLFS_TEST_CACERT=str(certificates.ca), **nginx.env)
+
+
+def test_rclone_keeps_what_every_store_promises(rclone):
+    """But that two clients at the same moment can't both create: it looks first, then moves."""
+    check_contract(rclone.url("/UNIQUE"), TILLFS_TEST_SKIP="*exactly_one_of_many*", **rclone.env)
+
+
+def test_webdav_nginx_the_whole_way(nginx, certificates, tillfs, folder):
+    trusting(tillfs, certificates)
+    tillfs.env.update(nginx.env)
+    url = nginx.url("/dav/b%c3%a4ckerei%20%26%20co/repo", tls=True)
+    check_whole_way(tillfs, folder, url)
+    stored = nginx.root / "b\u00e4ckerei & co" / "repo"
+    assert (stored / "config").is_file()
+    assert list((stored / ".tmp").iterdir()) == []
+
+
+def test_webdav_rclone_the_whole_way_with_a_login_from_netrc(rclone, tillfs, folder):
+    netrc = tillfs.home / ".netrc"
+    netrc.write_text(f'machine elsewhere.example login x password y\n'
+                     f'machine localhost login {servers_dav.USER} password "{servers_dav.PASSWORD}"\n')
+    netrc.chmod(0o600)
+    check_whole_way(tillfs, folder, rclone.url("/repo"))
+    assert list((rclone.root / "repo" / ".tmp").iterdir()) == []
+
+
+@pytest.fixture
+def dav_repo(nginx, certificates, tillfs, folder):
+    trusting(tillfs, certificates)
+    tillfs.env.update(nginx.env)
+    name = folder.name
+    yield harness.Repo(tillfs, folder, url=nginx.url(f"/dav/{name}", tls=True))
+    subprocess.run(["rm", "-rf", nginx.root / name], check=True)
+
+
+def test_webdav_only_the_right_authority_is_trusted(nginx, certificates, dav_repo, tillfs, folder):
+    config = tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text("\n".join(line for line in config.read_text().splitlines()
+                                if "cacert" not in line) + "\n")
+    assert "not to be trusted" in snapshots(dav_repo, dav_repo.url, code=1).stderr
+
+    other = folder / "other"
+    other.mkdir()
+    wrong = servers.Certificates(other).ca
+    done = tillfs("snapshots", *dav_repo.access, "--cacert", wrong, code=1)
+    assert "not to be trusted" in done.stderr
+    done = tillfs("snapshots", *dav_repo.access, "--cacert", folder / "nothing", code=1)
+    assert "nothing" in done.stderr
+
+    # The certificate names localhost and 127.0.0.1.
+    elsewhere = nginx.url(f"/dav/{folder.name}", tls=True, host="127.0.0.2")
+    done = tillfs("snapshots", "-r", elsewhere, "-i", dav_repo.admin, "--cacert", certificates.ca, code=1)
+    assert "not to be trusted" in done.stderr
+
+
+def test_webdav_logins(nginx, dav_repo, tillfs):
+    wrong = {"TILLFS_WEBDAV_USER": servers_dav.USER, "TILLFS_WEBDAV_PASSWORD": "wrong"}
+    done = snapshots(dav_repo, dav_repo.url, env=wrong, code=1)
+    assert "credentials" in done.stderr and "wrong" not in done.stderr
+
+    for name in nginx.env:
+        del tillfs.env[name]
+    assert "credentials" in snapshots(dav_repo, dav_repo.url, code=1).stderr
+    config = tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text(config.read_text() + f"[store]\nuser = {servers_dav.USER}\n"
+                                           f"password = {servers_dav.PASSWORD}\n")
+    snapshots(dav_repo, dav_repo.url)
+
+    in_url = dav_repo.url.replace("://", "://till:topsecret@")
+    done = snapshots(dav_repo, in_url, code=1)
+    assert "no place for a login" in done.stderr and "topsecret" not in done.stderr
+
+
+def test_webdav_an_auditor_can_only_read(nginx, dav_repo, folder):
+    repo, shop = dav_repo, folder / "shop"
+    harness.write_files(shop, TREE)
+    repo.backup(shop, "--date", "2026-11-20", "--time", "2026-11-20T22:00:00Z")
+    before = harness.read_tree(nginx.root / folder.name)
+    repo.url = nginx.url(f"/reading/{folder.name}", tls=True)
+    repo.access = ("-r", repo.url, "-i", repo.admin)
+    with repo.mounted() as mount:
+        first = harness.snapshot_folder(mount, "2026-11-20")
+        assert harness.read_tree(first / shop.relative_to("/")) == harness.read_tree(shop)
+    repo.check("--read-data")
+    harness.write_files(shop, {"more": "more"})
+    assert "refuses it" in repo.backup(shop, code=1).stderr
+    assert harness.read_tree(nginx.root / folder.name) == before
+
+
+def test_webdav_a_server_without_it_is_told(nginx, dav_repo, folder):
+    done = snapshots(dav_repo, nginx.url(f"/plain/{folder.name}", tls=True), code=1)
+    assert "nobody speaks WebDAV there" in done.stderr

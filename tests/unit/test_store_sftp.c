@@ -5,6 +5,7 @@
 
 #include "store/folders.h"
 #include "store/known_hosts.h"
+#include "store/leftovers.h"
 #include "store/sftp.h"
 
 /* Two keys, and the fingerprints that `ssh-keygen -l` prints of them. */
