@@ -133,6 +133,7 @@ struct grant {
 	bool has_expiry;
 	int64_t expiry;
 	char *case_ref;
+	struct buf cover; /* roster message: what it covers, for who lists grants; may be empty */
 	struct seal_key roster;
 	struct granted_part *parts;
 	size_t n_parts;
@@ -151,7 +152,30 @@ void grant_encode(const struct grant *g, const struct seal_box_pk *grantee,
 MUST_CHECK int grant_open(struct slice object, bool reseal, const struct ledger_state *admins,
 			  const struct seal_pair *pair, struct codec *codec, struct grant **ret,
 			  struct err *err);
+/* The same without the keys: what anybody can verify. */
+MUST_CHECK int grant_read(struct slice object, bool reseal, const struct ledger_state *admins,
+			  struct grant **ret, struct err *err);
 void grant_free(struct grant *g);
 DEFINE_FREEP(struct grant *, grant_free)
+
+/* What a grant covers, as its author said it. */
+struct grant_cover {
+	char *case_ref;
+	char **classes; /* none: all */
+	size_t n_classes;
+	struct writer_id *writers; /* none: all */
+	size_t n_writers;
+	bool has_from, has_until;
+	struct date from, until; /* business dates, both included */
+	uint64_t snapshots;      /* how many it opens */
+};
+#define GRANT_CASE_MAX 1024u /* bytes of a case reference */
+/* Return: 0, or ERR_INVALID when it is too much for one roster message. */
+MUST_CHECK int grant_cover_seal(const struct grant_cover *c, const struct seal_key *roster,
+				struct buf *ret, struct err *err);
+/* Return: 0, ERR_NOENT when the grant says nothing of it, ERR_AUTH, ERR_CORRUPT. */
+MUST_CHECK int grant_cover_open(const struct grant *g, const struct seal_key *roster,
+				struct grant_cover *ret, struct err *err);
+void grant_cover_fini(struct grant_cover *c);
 
 #endif /* TILLFS_KEYRING_H */

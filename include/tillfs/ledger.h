@@ -235,6 +235,14 @@ const struct seal_sign_pk *ledger_writer_key_at(const struct ledger_writer *w, u
 /* Whether a new snapshot may refer to a pack: it is neither retired nor deleted nor damaged. */
 bool ledger_pack_usable(const struct ledger_writer *w, const struct pack_id *id);
 bool ledger_is_admin(const struct ledger_state *s, const struct fingerprint *f);
+/**
+ * ledger_grant_covers - whether a standing grant's terms cover a writer's class.
+ * @class_name: NULL for any class
+ * Return: 0, ERR_AUTH or ERR_CORRUPT when the terms can't be read with @roster.
+ */
+MUST_CHECK int ledger_grant_covers(const struct ledger_grant *g, const struct seal_key *roster,
+				   const struct writer_id *writer, const char *class_name,
+				   bool *ret, struct err *err);
 /* Whom to seal to.  @ret: in fingerprint order; owned by the caller (free). */
 void ledger_admin_recipients(const struct ledger_state *s, struct recipient **ret, size_t *ret_n);
 /**

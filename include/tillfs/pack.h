@@ -54,6 +54,9 @@ struct pack_key_text {
 	char s[128];
 };
 struct pack_key_text pack_object_key(const struct writer_id *writer, const struct pack_id *id);
+/* Return: false for anything but a key that pack_object_key could have written. */
+MUST_CHECK bool pack_key_parse(const char *key, struct writer_id *ret_writer,
+			       struct pack_id *ret_id);
 /* Padmé: the length that an object of @len bytes is padded to. */
 uint64_t pack_padded_len(uint64_t len);
 

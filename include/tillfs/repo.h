@@ -33,7 +33,10 @@ struct repo_snapshot {
 			       borrowed from the repo */
 };
 
-/* An immutable list, newest last (date, time, sequence); reference-counted. */
+/*
+ * An immutable list, newest last (date, time, sequence); reference-counted.  An auditor's has what
+ * grants in force open, and nothing else.
+ */
 struct repo_list {
 	const struct repo_snapshot *snapshots;
 	size_t n;
@@ -77,6 +80,7 @@ DEFINE_FREEP(struct repo *, repo_close)
 /**
  * repo_refresh - look for new ledger entries and snapshots.
  * @ret_changed: may be NULL
+ * An auditor whose last grant has ended is shown an empty list, and a finding says why.
  * Return: 0, or an error that leaves everything as it was; for a writer also ERR_AUTH, ERR_CORRUPT
  * and ERR_DENIED as repo_open_writer.  Threads: any.
  */
@@ -98,6 +102,12 @@ const struct seal_key *repo_roster(const struct repo *r);
 struct repo_list *repo_list_get(struct repo *r); /* Threads: any */
 void repo_list_put(struct repo_list *l);
 DEFINE_FREEP(struct repo_list *, repo_list_put)
+/**
+ * repo_chain - all snapshots of a writer that count, whoever can open them, by number.
+ * @ret: owned by the caller (free)
+ */
+void repo_chain(struct repo *r, const struct writer_id *writer, struct snapshot_name **ret,
+		size_t *ret_n);
 /* The human name of a writer, or its id in hexadecimal.  Borrowed for the repo's life. */
 const char *repo_writer_name(struct repo *r, const struct writer_id *id);
 
@@ -112,6 +122,7 @@ struct repo_opened {
 	char *writer;                    /* human name */
 	struct snapshot_class **classes; /* those that open, in name order */
 	size_t n_classes;
+	uint32_t *ordinals;               /* the number of each one's part */
 	size_t n_closed;                  /* class parts sealed to others */
 	struct snapshot_details *details; /* NULL unless an admin */
 	struct buf details_bytes;
@@ -167,6 +178,22 @@ MUST_CHECK int repo_select(struct repo *r, const char *selector, struct snapshot
 MUST_CHECK int repo_decide(struct repo *r, const struct decision *decisions, size_t n,
 			   struct err *err);
 
+/* What a merge did. */
+struct repo_merge {
+	struct hash kept;         /* head of the branch that counts */
+	size_t heads;             /* other branches' heads that were settled */
+	size_t repeated, dropped; /* of their decisions: decided again, no longer possible */
+};
+/**
+ * repo_merge_fork - settle a forked ledger.
+ * @keep: the beginning of the id of a branch's last entry, or NULL for the longest branch
+ *
+ * What other branches decided is decided again in the merge, as far as it makes sense there.
+ * Return: as repo_decide; ERR_NOENT when the ledger isn't forked or no branch fits @keep.
+ */
+MUST_CHECK int repo_merge_fork(struct repo *r, const char *keep, struct repo_merge *ret,
+			       struct err *err);
+
 /**
  * repo_enrol_writer - enrol a writer's public keys under a name.
  * @ret: the card for the writer
@@ -175,6 +202,33 @@ MUST_CHECK int repo_decide(struct repo *r, const struct decision *decisions, siz
  */
 MUST_CHECK int repo_enrol_writer(struct repo *r, const char *name, const struct public_keys *keys,
 				 struct card *ret, struct err *err);
+
+/* Who opened it. */
+const struct fingerprint *repo_self(const struct repo *r);
+/* Whether the identity is an admin now.  Threads: any. */
+bool repo_is_admin(struct repo *r);
+
+/**
+ * repo_part_key - the key of a snapshot's part, for handing it over.
+ * Return: 0, ERR_DENIED, ERR_CORRUPT.  Threads: any.
+ */
+MUST_CHECK int repo_part_key(struct repo *r, const struct snapshot *s, size_t n,
+			     struct seal_key *ret, struct err *err);
+/**
+ * repo_hand_over - store a grant or reseal: keys for one person.
+ * @g: grantee, keys, expiry, case and cover are the caller's; the rest is filled in
+ * Return: 0, ERR_DENIED when the identity is no admin, or what storing gives.
+ */
+MUST_CHECK int repo_hand_over(struct repo *r, struct grant *g, const struct seal_box_pk *grantee,
+			      struct hash *ret_id, struct err *err);
+/**
+ * repo_rotate_writer - give an enrolled writer new keys under its name.
+ * @ret: the card for the writer's new file
+ * Return: as repo_enrol_writer; ERR_NOENT for an unknown or revoked writer, ERR_INVALID when it has
+ * made no snapshot with the keys that it has.
+ */
+MUST_CHECK int repo_rotate_writer(struct repo *r, const char *name, const struct public_keys *keys,
+				  struct card *ret, struct err *err);
 
 /*
  * Every writer's highest snapshot seen, by writer id: for a snapshot's clear part, and for a

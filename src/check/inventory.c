@@ -19,21 +19,6 @@ begins_with(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* packs/<writer>/<hh>/<id>: anything but what pack_object_key could have written is refused. */
-static bool
-parse_pack_key(const char *key, struct stored_pack *ret)
-{
-	static const char prefix[] = "packs/";
-	const char *writer = key + strlen(prefix);
-	const size_t writer_len = 2 * sizeof ret->writer, id_len = 2 * sizeof ret->id;
-	size_t id_off = strlen(prefix) + writer_len + strlen("/hh/");
-
-	return begins_with(key, prefix) && strlen(key) == id_off + id_len &&
-	       hex_parse(slice_of(writer, writer_len), &ret->writer, sizeof ret->writer) &&
-	       hex_parse(slice_of(key + id_off, id_len), &ret->id, sizeof ret->id) &&
-	       strcmp(pack_object_key(&ret->writer, &ret->id).s, key) == 0;
-}
-
 static void
 tell_stranger(struct job *job, const char *key)
 {
@@ -57,7 +42,7 @@ take(void *arg, const struct store_entry *entry, struct err *err)
 		return err_set(err, ERR_CANCELLED, "interrupted");
 	job->ret->objects++;
 	job->ret->bytes += entry->size;
-	if (parse_pack_key(key, &pack)) {
+	if (pack_key_parse(key, &pack.writer, &pack.id)) {
 		pack.len = entry->size;
 		array_reserve(inv->packs, inv->n_packs, inv->cap_packs);
 		inv->packs[inv->n_packs++] = pack;

@@ -141,7 +141,8 @@ packs_tell(struct job *job)
 		tell(job, true, ERR_CORRUPT, buf_cstr(&text));
 	}
 	/* A snapshot that was refused may have needed what looks left over. */
-	if (job->options->only != NULL || job->n_findings > 0 || job->ret->damaged > 0)
+	if (job->options->only != NULL || !repo_is_admin(job->repo) || job->n_findings > 0 ||
+	    job->ret->damaged > 0)
 		return;
 	for (size_t i = 0; i < job->inventory.n_packs; i++)
 		if (pack_number(job, &job->inventory.packs[i].id) == UINT32_MAX)

@@ -39,8 +39,9 @@ const struct option_spec option_specs[OPT_END] = {
 				  "have the storage refuse to delete what is written, for so long"},
 	[OPT_NO_PASSPHRASE] = {"no-passphrase", 0, NULL, false,
 			       "store the identity's secret unprotected"},
-	[OPT_KEY] = {"key", 0, "FILE", false, "the writer's public key, a .pub file"},
-	[OPT_OUT] = {"out", 0, "FILE", false, "make the writer's file too, enrolled"},
+	[OPT_KEY] = {"key", 0, "FILE", false, "the public key of whom it is about, a .pub file"},
+	[OPT_OUT] = {"out", 0, "FILE", false,
+		     "what is to be made: the writer's file, enrolled; elsewhere the card"},
 	[OPT_TIME] = {"time", 0, "TIME", false, "the snapshot's time, as 2026-11-20T23:00:05Z"},
 	[OPT_DATE] = {"date", 0, "DATE", false, "the business date, as 2026-11-20"},
 	[OPT_LABEL] = {"label", 0, "KEY=VALUE", true, "a label for the snapshot"},
@@ -83,6 +84,14 @@ const struct option_spec option_specs[OPT_END] = {
 			 "the same database at another date, as the schema `then`"},
 	[OPT_DEADLINE] = {"deadline", 0, "SECONDS", false,
 			  "how long the query may take; 300, 0 for ever"},
+	[OPT_GRANTEE] = {"to", 0, "FILE", false, "the auditor's public key, a .pub file"},
+	[OPT_ONLY_WRITER] = {"writer", 0, "NAME", true, "only of this writer; may be repeated"},
+	[OPT_CLASS] = {"class", 0, "NAME", true, "only this data class; may be repeated"},
+	[OPT_STANDING] = {"standing", 0, NULL, false, "every snapshot from now on, too"},
+	[OPT_EXPIRES] = {"expires", 0, "DATE", false, "the last day of the grant, or a time"},
+	[OPT_LAST] = {"last", 0, "SNAPSHOT", false,
+		      "the last snapshot that counts, or `none`; else its newest"},
+	[OPT_KEEP] = {"keep", 0, "ID", false, "the last entry of the branch to keep"},
 };
 
 void
@@ -236,7 +245,8 @@ parse_long(struct parser *p, const char *text, struct err *err)
 	const char *equals = strchr(name, '=');
 	size_t len = equals != NULL ? (size_t)(equals - name) : strlen(name);
 
-	for (enum option o = 0; o < OPT_END; o++)
+	/* A command's own option wins over a common one of that name. */
+	for (enum option o = OPT_END; o-- > 0;)
 		if (strlen(option_specs[o].name) == len &&
 		    memcmp(option_specs[o].name, name, len) == 0 && takes(p->c->command, o))
 			return add_option(p, o, equals != NULL ? equals + 1 : NULL, text, err);

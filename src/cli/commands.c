@@ -31,6 +31,15 @@ const struct command commands[] = {
 	 1, 1, OPTIONS(OPT_KEY, OPT_OUT), cmd_writer_add},
 	{"writer import", "FILE CARD", "add an admin's card to a writer's file",
 	 "CARD is a file, or - for standard input.", 2, 2, NO_OPTIONS, cmd_writer_import},
+	{"writer rotate", "NAME", "give a writer new keys under its name, as an admin",
+	 "As `writer add`: with --key for a file that `writer new` made on the writer's machine, "
+	 "with --out to make one here. The old file makes no snapshots any more; what it made "
+	 "stays. The first backup with the new keys stores everything afresh.",
+	 1, 1, OPTIONS(OPT_KEY, OPT_OUT), cmd_writer_add},
+	{"writer revoke", "NAME", "end what a writer may do, as an admin",
+	 "Snapshots later than the last one that counts are ignored by everybody. For a till that "
+	 "was stolen on Tuesday, give Monday's.",
+	 1, 1, OPTIONS(OPT_LAST), cmd_writer_revoke},
 	{"writer list", "", "list the enrolled writers", NULL, 0, 0, OPTIONS(OPT_JSON),
 	 cmd_writer_list},
 	{"backup", "PATH...", "make a snapshot",
@@ -80,6 +89,40 @@ const struct command commands[] = {
 	 "snapshot on, and every byte down to the packs, and prints a statement. Exit status 4 "
 	 "means that something does not hold.",
 	 1, 1, OPTIONS(OPT_SCHEDULE, OPT_JSON), cmd_verify},
+	{"admin add", "NAME", "make somebody an admin, who reads everything",
+	 "--key is the .pub file of an identity that the new admin made with `identity new`. The "
+	 "keys of all older snapshots are handed over, too; broken off, the same command goes on. "
+	 "Prints a card for `trust import`, or writes it to --out.",
+	 1, 1, OPTIONS(OPT_KEY, OPT_OUT), cmd_admin_add},
+	{"admin remove", "NAME|FINGERPRINT", "end that somebody is an admin",
+	 "Nothing new is sealed to a removed admin. What it could read before it can still "
+	 "decrypt, as far as it can get at the storage.",
+	 1, 1, NO_OPTIONS, cmd_admin_remove},
+	{"admin list", "", "list the admins", NULL, 0, 0, OPTIONS(OPT_JSON), cmd_admin_list},
+	{"auditor new", "FILE", "make an auditor's identity, on the auditor's machine",
+	 "Writes FILE, which stays with the auditor, and FILE.pub for an admin.", 1, 1,
+	 OPTIONS(OPT_NO_PASSPHRASE), cmd_auditor_new},
+	{"grant", "", "let an auditor read, as an admin",
+	 "Grants the snapshots that there are, of all writers, data classes and business dates "
+	 "that the options don't exclude; with --standing those to come, and older ones only from "
+	 "--from on. A data class is a set of files, which are read whole. Snapshots share what "
+	 "did not change, so a grant covers what other snapshots of the classes keep in the same "
+	 "sections of packs. Prints a card for `trust import`, or writes it to --out.",
+	 0, 0,
+	 OPTIONS(OPT_GRANTEE, OPT_ONLY_WRITER, OPT_CLASS, OPT_FROM, OPT_UNTIL, OPT_STANDING,
+		 OPT_EXPIRES, OPT_CASE, OPT_OUT),
+	 cmd_grant},
+	{"grants", "", "list the grants: an admin all, an auditor its own", NULL, 0, 0,
+	 OPTIONS(OPT_JSON), cmd_grants},
+	{"revoke", "[GRANT]", "end a grant, by its id, or all of a --case", NULL, 0, 1,
+	 OPTIONS(OPT_CASE), cmd_revoke},
+	{"trust show", "", "show who may read and write what, and by whose decision", NULL, 0, 0,
+	 OPTIONS(OPT_JSON), cmd_trust_show},
+	{"trust merge", "", "settle a forked ledger, as an admin",
+	 "When admins decided at the same time, or a storage showed different things to different "
+	 "people, the longest branch is kept, or the one that --keep names, and what the others "
+	 "decided is decided again where that makes sense.",
+	 0, 0, OPTIONS(OPT_KEEP), cmd_trust_merge},
 	{"trust import", "CARD", "trust the founder of a repository whose card was handed over",
 	 "CARD is a file, or - for standard input; the identity's file gets the pin.", 1, 1,
 	 NO_OPTIONS, cmd_trust_import},

@@ -10,6 +10,7 @@
  *	passphrase.c  where passphrases come from
  *	progress.c    the progress line, and Ctrl-C
  *	output.c      what several commands print
+ *	people.c      what the commands about admins, writers, grants and trust share
  *	cmd_*.c       one command, or one family, each
  *
  * A command returns 0, a positive exit status, or a negative code with its sentence in err; only
@@ -98,6 +99,13 @@ enum option {
 	OPT_TABLE,
 	OPT_AGAINST,
 	OPT_DEADLINE,
+	OPT_GRANTEE,
+	OPT_ONLY_WRITER,
+	OPT_CLASS,
+	OPT_STANDING,
+	OPT_EXPIRES,
+	OPT_LAST,
+	OPT_KEEP,
 	OPT_END,
 };
 
@@ -312,6 +320,16 @@ int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
 int cmd_verify(struct cli *c, struct err *err);
 int cmd_query(struct cli *c, struct err *err);
+int cmd_writer_revoke(struct cli *c, struct err *err);
+int cmd_admin_add(struct cli *c, struct err *err);
+int cmd_admin_remove(struct cli *c, struct err *err);
+int cmd_admin_list(struct cli *c, struct err *err);
+int cmd_auditor_new(struct cli *c, struct err *err);
+int cmd_grant(struct cli *c, struct err *err);
+int cmd_grants(struct cli *c, struct err *err);
+int cmd_revoke(struct cli *c, struct err *err);
+int cmd_trust_show(struct cli *c, struct err *err);
+int cmd_trust_merge(struct cli *c, struct err *err);
 int cmd_trust_import(struct cli *c, struct err *err);
 /* What mount(8) calls: turns its command line into one of `tillfs mount`.  @ret: owned. */
 void mount_helper_arguments(int argc, char **argv, struct words *ret);

@@ -23,6 +23,7 @@ enum grant_key {
 	KEY_BOX,
 	KEY_PLAIN_LEN,
 	KEY_BODY,
+	KEY_COVER,
 };
 
 enum body_key { BODY_CASE = 0, BODY_ROSTER, BODY_PARTS, BODY_SECTIONS };
@@ -118,7 +119,7 @@ grant_encode(const struct grant *g, const struct seal_box_pk *grantee,
 
 	assert(g->case_ref == NULL || strlen(g->case_ref) <= CASE_LEN_MAX);
 	object_begin(kind_of(g->reseal), ret);
-	cbor_put_map(ret, 8 + (g->has_expiry ? 1 : 0));
+	cbor_put_map(ret, 8 + (g->has_expiry ? 1u : 0u) + (g->cover.len > 0 ? 1u : 0u));
 	cbor_put_uint(ret, KEY_VERSION);
 	cbor_put_uint(ret, OBJECT_VERSION);
 	cbor_put_uint(ret, KEY_REPO);
@@ -134,6 +135,10 @@ grant_encode(const struct grant *g, const struct seal_box_pk *grantee,
 		cbor_put_int(ret, g->expiry);
 	}
 	put_sealed(ret, g, grantee, codec);
+	if (g->cover.len > 0) {
+		cbor_put_uint(ret, KEY_COVER);
+		cbor_put_bytes(ret, g->cover.p, g->cover.len);
+	}
 	object_sign(kind_of(g->reseal), author, ret, &id);
 	assert(ret->len <= GRANT_OBJECT_MAX);
 }
@@ -149,6 +154,8 @@ struct sealed_body {
 static void
 get_field(struct cbor_rd *rd, uint64_t key, struct grant *g, struct sealed_body *body)
 {
+	struct slice cover;
+
 	switch (key) {
 	case KEY_VERSION:
 		object_get_version(rd);
@@ -177,6 +184,10 @@ get_field(struct cbor_rd *rd, uint64_t key, struct grant *g, struct sealed_body 
 		break;
 	case KEY_BODY:
 		body->bytes = cbor_get_bytes(rd, GRANT_OBJECT_MAX);
+		break;
+	case KEY_COVER:
+		cover = cbor_get_bytes(rd, 2 * ROSTER_MAX);
+		buf_append(&g->cover, cover.p, cover.len);
 		break;
 	default:
 		cbor_skip(rd);
@@ -323,12 +334,12 @@ open_body(const struct sealed_body *body, const struct seal_pair *pair, struct c
 	return r;
 }
 
-int
-grant_open(struct slice object, bool reseal, const struct ledger_state *admins,
-	   const struct seal_pair *pair, struct codec *codec, struct grant **ret, struct err *err)
+/* The clear part, verified.  @ret_body: borrows from @object. */
+static int
+read_clear(struct slice object, bool reseal, const struct ledger_state *admins, struct grant **ret,
+	   struct sealed_body *ret_body, struct err *err)
 {
 	CLEANUP(grant_freep) struct grant *g = NULL;
-	struct sealed_body body = {0};
 	struct object parts;
 	int r;
 
@@ -341,13 +352,42 @@ grant_open(struct slice object, bool reseal, const struct ledger_state *admins,
 		return err_add(err, r, "%s", kind_of(reseal)->kind);
 	g = secret_new(sizeof *g);
 	g->reseal = reseal;
-	r = get_clear(parts.cbor, g, &body, err);
+	r = get_clear(parts.cbor, g, ret_body, err);
 	if (r == 0)
 		r = check_author(&parts, g, admins, err);
-	if (r == 0)
-		r = open_body(&body, pair, codec, g, err);
 	if (r < 0)
 		return err_add(err, r, "%s %s", kind_of(reseal)->kind, hex_short(&parts.id).s);
+	*ret = steal_ptr(&g);
+	return 0;
+}
+
+int
+grant_read(struct slice object, bool reseal, const struct ledger_state *admins, struct grant **ret,
+	   struct err *err)
+{
+	struct sealed_body body = {0};
+
+	return read_clear(object, reseal, admins, ret, &body, err);
+}
+
+int
+grant_open(struct slice object, bool reseal, const struct ledger_state *admins,
+	   const struct seal_pair *pair, struct codec *codec, struct grant **ret, struct err *err)
+{
+	CLEANUP(grant_freep) struct grant *g = NULL;
+	struct sealed_body body = {0};
+	struct hash id;
+	int r;
+
+	*ret = NULL;
+	r = read_clear(object, reseal, admins, &g, &body, err);
+	if (r < 0)
+		return r;
+	r = open_body(&body, pair, codec, g, err);
+	if (r < 0) {
+		seal_hash(object.p, object.len, &id);
+		return err_add(err, r, "%s %s", kind_of(reseal)->kind, hex_short(&id).s);
+	}
 	*ret = steal_ptr(&g);
 	return 0;
 }
@@ -358,6 +398,7 @@ grant_free(struct grant *g)
 	if (g == NULL)
 		return;
 	free(g->case_ref);
+	buf_fini(&g->cover);
 	secret_free(g->parts);
 	secret_free(g->sections);
 	secret_free(g);

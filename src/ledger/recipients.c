@@ -62,20 +62,22 @@ ledger_admin_recipients(const struct ledger_state *s, struct recipient **ret, si
 }
 
 static bool
-terms_cover(const struct grant_terms *t, const struct writer_id *writer, struct slice class_name)
+terms_cover(const struct grant_terms *t, const struct writer_id *writer, const char *class_name)
 {
-	bool covers_class = t->n_classes == 0, covers_writer = t->n_writers == 0;
+	bool covers_class = t->n_classes == 0 || class_name == NULL,
+	     covers_writer = t->n_writers == 0;
 
-	for (size_t i = 0; i < t->n_classes; i++)
-		covers_class |= slice_equal(t->classes[i], class_name);
+	for (size_t i = 0; i < t->n_classes && !covers_class; i++)
+		covers_class = slice_equal(t->classes[i], slice_str(class_name));
 	for (size_t i = 0; i < t->n_writers; i++)
 		covers_writer |= writer_id_equal(&t->writers[i], writer);
 	return covers_class && covers_writer;
 }
 
-static int
-grant_covers(const struct ledger_grant *g, const struct seal_key *roster,
-	     const struct writer_id *writer, const char *class_name, bool *ret, struct err *err)
+int
+ledger_grant_covers(const struct ledger_grant *g, const struct seal_key *roster,
+		    const struct writer_id *writer, const char *class_name, bool *ret,
+		    struct err *err)
 {
 	CLEANUP(buf_wipe) struct buf plain = BUF_INIT;
 	CLEANUP(grant_terms_fini) struct grant_terms terms = {0};
@@ -87,7 +89,7 @@ grant_covers(const struct ledger_grant *g, const struct seal_key *roster,
 		r = grant_terms_parse(buf_slice(&plain), &terms, err);
 	if (r < 0)
 		return err_add(err, r, "standing grant %s", hex_bytes(g->id, sizeof g->id).s);
-	*ret = terms_cover(&terms, writer, slice_str(class_name));
+	*ret = terms_cover(&terms, writer, class_name);
 	return 0;
 }
 
@@ -114,7 +116,7 @@ ledger_class_recipients(const struct ledger_state *s, const struct seal_key *ros
 
 		if (g->ended || (g->has_expiry && now >= g->expiry))
 			continue;
-		r = grant_covers(g, roster, writer, class_name, &covers, err);
+		r = ledger_grant_covers(g, roster, writer, class_name, &covers, err);
 		if (r < 0)
 			return r;
 		if (!covers)

@@ -18,6 +18,20 @@ pack_object_key(const struct writer_id *writer, const struct pack_id *id)
 	return ret;
 }
 
+bool
+pack_key_parse(const char *key, struct writer_id *ret_writer, struct pack_id *ret_id)
+{
+	static const char prefix[] = "packs/";
+	const size_t prefix_len = strlen(prefix);
+	const size_t writer_len = 2 * sizeof *ret_writer, id_len = 2 * sizeof *ret_id;
+	const size_t id_off = prefix_len + writer_len + strlen("/hh/");
+
+	return strncmp(key, prefix, prefix_len) == 0 && strlen(key) == id_off + id_len &&
+	       hex_parse(slice_of(key + prefix_len, writer_len), ret_writer, sizeof *ret_writer) &&
+	       hex_parse(slice_of(key + id_off, id_len), ret_id, sizeof *ret_id) &&
+	       strcmp(pack_object_key(ret_writer, ret_id).s, key) == 0;
+}
+
 static unsigned
 log2_floor(uint64_t v)
 {

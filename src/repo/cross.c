@@ -94,6 +94,21 @@ find_one(void *arg, const struct store_entry *entry, struct err *err)
 	return 0;
 }
 
+/* Whether this reader is shown anything of a writer: an auditor isn't told of the others. */
+static bool
+is_shown(struct repo *r, const struct writer_id *writer)
+{
+	CLEANUP(repo_list_putp) struct repo_list *l = NULL;
+	bool ret = r->identity == NULL || repo_is_admin(r);
+
+	if (ret)
+		return true;
+	l = repo_list_get(r);
+	for (size_t i = 0; i < l->n && !ret; i++)
+		ret = writer_id_equal(&l->snapshots[i].name.writer, writer);
+	return ret;
+}
+
 static void
 check_writer(struct repo *r, const struct chain_head *seen)
 {
@@ -102,7 +117,7 @@ check_writer(struct repo *r, const struct chain_head *seen)
 	char text[ERR_MESSAGE_MAX];
 	char prefix[96];
 
-	if (v == AS_SEEN)
+	if (v == AS_SEEN || !is_shown(r, &seen->writer))
 		return;
 	(void)snprintf(text, sizeof text,
 		       "Snapshot number %" PRIu64 " of %s (%s), which other snapshots refer to, is "

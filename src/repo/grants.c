@@ -15,6 +15,7 @@ struct collector {
 	struct repo *repo;
 	struct grant_objects *objects;
 	size_t prefix_len;
+	size_t n_known; /* of those listed */
 	bool reseal;
 };
 
@@ -41,7 +42,7 @@ collect(void *arg, const struct store_entry *entry, struct err *err)
 		return 0;
 	}
 	if (is_known(c->repo, &id))
-		return 0;
+		c->n_known++;
 	if (o->n >= GRANTS_MAX)
 		return err_set(err, ERR_CORRUPT, "there are more than %u of them", GRANTS_MAX);
 	array_reserve(o->v, o->n, o->cap);
@@ -53,6 +54,29 @@ static void
 grant_prefix(const struct repo *r, bool reseal, char *ret, size_t len)
 {
 	(void)snprintf(ret, len, "%s/%s/", reseal ? "reseal" : "grants", hex(&r->self.h).s);
+}
+
+void
+grant_key_format(bool reseal, const struct fingerprint *grantee, const struct hash *id, char *ret,
+		 size_t len)
+{
+	(void)snprintf(ret, len, "%s/%s/%s", reseal ? "reseal" : "grants", hex(&grantee->h).s,
+		       hex(id).s);
+}
+
+/* Leaves those that are new; all of them when one that was known is gone, since its keys go too. */
+static void
+keep_new(struct repo *r, struct collector *c)
+{
+	struct grant_objects *o = c->objects;
+	size_t n = 0;
+
+	o->afresh = c->n_known < r->n_known_grants;
+	for (size_t i = 0; i < o->n && !o->afresh; i++)
+		if (!is_known(r, &o->v[i].id))
+			o->v[n++] = o->v[i];
+	if (!o->afresh)
+		o->n = n;
 }
 
 int
@@ -74,10 +98,11 @@ grants_fetch(struct repo *r, const struct ledger_state *ledger, struct grant_obj
 	k = store_list(r->store, prefix, false, collect, &c, err);
 	if (k < 0)
 		return err_add(err, k, "listing %s", prefix);
+	keep_new(r, &c);
 	for (size_t i = 0; i < ret->n; i++) {
 		char key[192];
 
-		(void)snprintf(key, sizeof key, "%s%s", prefix, hex(&ret->v[i].id).s);
+		grant_key_format(reseal, &r->self, &ret->v[i].id, key, sizeof key);
 		k = store_get_all(r->store, key, GRANT_OBJECT_MAX, &ret->v[i].bytes, err);
 		if (k == ERR_NOENT || k == ERR_CORRUPT)
 			continue; /* grants_take finds that the bytes don't fit the name */
@@ -179,12 +204,26 @@ take_object(struct repo *r, const struct grant_object *o, struct codec *codec, s
 		return k;
 	if (memcmp(&g->repo, &r->config.repo, sizeof g->repo) != 0)
 		return err_set(err, ERR_AUTH, "it was made for another repository");
-	if (g->has_expiry && g->expiry <= time_now())
+	if (g->has_expiry && g->expiry <= time_now()) {
+		if (g->expiry > r->expired_at)
+			r->expired_at = g->expiry;
 		return err_set(err, ERR_DENIED, "it expired at %s",
 			       time_format_rfc3339(g->expiry).s);
+	}
 	take_roster(r, &g->roster);
 	take_keys(r, g);
 	return 0;
+}
+
+static void
+drop_keys(struct repo *r)
+{
+	r->n_known_grants = 0;
+	pthread_mutex_lock(&r->lock);
+	secret_free(r->parts.v);
+	secret_free(r->sections.v);
+	r->parts = r->sections = (struct held_keys){0};
+	pthread_mutex_unlock(&r->lock);
 }
 
 void
@@ -192,6 +231,10 @@ grants_take(struct repo *r, const struct grant_objects *objects)
 {
 	CLEANUP(codec_freep) struct codec *codec = objects->n > 0 ? codec_new(1) : NULL;
 
+	if (objects->afresh)
+		drop_keys(r);
+	if (objects->afresh || objects->n > 0)
+		r->list_stale = true;
 	for (size_t i = 0; i < objects->n; i++) {
 		const struct grant_object *o = &objects->v[i];
 		struct err err = ERR_INIT;

@@ -6,10 +6,11 @@
  *	ledger_load.c   the ledger's listing and entries become a state
  *	ledger_fork.c   several entries of one sequence
  *	pins.c          the highest seen, kept in the state folder
- *	grants.c, keys.c  grants and reseals; what this identity can open
+ *	grants.c, keys.c, access.c  grants and reseals; what this identity can open, and is shown
  *	scan.c, list.c  the snapshots that there are
  *	snapshot_open.c, cross.c   one snapshot, and what it says about others
- *	select.c, decide.c, enrol.c, names.c, findings.c
+ *	decide.c, enrol.c, merge.c what admins decide
+ *	select.c, names.c, findings.c, ledger_entry.c
  *
  * Locks: `refreshing` is held over the network by whoever changes what is known (one at a time);
  * `lock` only for moments, to publish or to read it.  The holder of `refreshing` may read what
@@ -132,11 +133,15 @@ struct grant_object {
 struct grant_objects {
 	struct grant_object *v;
 	size_t n, cap;
+	bool afresh; /* some that were known are gone: v has all there are */
 };
 
-/* The grants and reseals for this identity that aren't known yet. */
+/* The grants and reseals for this identity that aren't known yet, or all when one is gone. */
 MUST_CHECK int grants_fetch(struct repo *r, const struct ledger_state *ledger,
 			    struct grant_objects *ret, struct err *err);
+/* grants/<fingerprint>/<id>, or reseal/… */
+void grant_key_format(bool reseal, const struct fingerprint *grantee, const struct hash *id,
+		      char *ret, size_t len);
 void grants_take(struct repo *r, const struct grant_objects *objects);
 void grant_objects_fini(struct grant_objects *objects);
 /* Says what the identity may read, and finds the roster key.  Return: 0, ERR_DENIED, ERR_AUTH. */
@@ -144,7 +149,30 @@ MUST_CHECK int access_find(struct repo *r, struct err *err);
 bool access_by_pair(struct repo *r); /* whether boxes sealed to the identity itself may be opened */
 MUST_CHECK bool held_part_key(struct repo *r, const struct snapshot_id *id, uint32_t ordinal,
 			      struct seal_key *ret);
+MUST_CHECK bool held_any_part(struct repo *r, const struct snapshot_id *id);
 void keys_fini(struct repo *r);
+/* The earliest moment at which a key in hand ends, or INT64_MAX. */
+int64_t keys_end(struct repo *r);
+
+/* ---- access.c --------------------------------------------------------------------------- */
+
+/* From which number on a standing grant opens a writer's snapshots. */
+struct standing_start {
+	struct writer_id writer;
+	int64_t since; /* of the grant */
+	uint64_t seq;
+};
+
+/* Under refreshing. */
+bool access_shows_all(struct repo *r);
+/* Whether boxes of that class may be opened: an admin's, or covered by a standing grant. */
+bool access_covers(struct repo *r, const struct writer_id *writer, const char *class_name);
+/*
+ * Where in @names, of one writer and ascending, a standing grant begins; @n: nowhere.
+ * Cost: one or two small reads a writer the first time, a few more where clocks are wrong.
+ */
+size_t access_standing_start(struct repo *r, const struct writer_id *writer,
+			     const struct snapshot_name *names, size_t n);
 
 /* ---- scan.c, list.c, names.c, findings.c, cross.c --------------------------------------- */
 
@@ -223,10 +251,16 @@ struct repo {
 	bool list_stale;                /* under refreshing: the ledger has changed since */
 	struct hash *known_grants;      /* under refreshing */
 	size_t n_known_grants, cap_known_grants;
+	struct standing_start *starts; /* under refreshing */
+	size_t n_starts, cap_starts;
+	int64_t expired_at;  /* under refreshing: when the latest of its grants that did expired */
+	int64_t shown_until; /* under refreshing: when what an auditor is shown changes by itself */
 
 	pthread_mutex_t lock;
 	struct ledger_view ledger;        /* protected by lock */
 	struct repo_list *list;           /* protected by lock */
+	struct snapshot_name *chains;     /* protected by lock; all that count, by writer, number */
+	size_t n_chains;                  /* protected by lock */
 	struct chain_head *heads;         /* protected by lock; ascending by writer */
 	size_t n_heads;                   /* protected by lock */
 	int64_t pair_until;               /* protected by lock; boxes may be opened before this */

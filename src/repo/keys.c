@@ -31,7 +31,7 @@ find_standing(const struct ledger_state *s, const struct fingerprint *f, int64_t
 		int64_t until = g->has_expiry ? g->expiry : INT64_MAX;
 
 		if (g->ended || !hash_equal(&g->fingerprint.h, &f->h) || until <= *ret_until)
-			continue;
+			continue; /* one that expired is found too, and says so */
 		ret = g;
 		*ret_until = until;
 	}
@@ -73,6 +73,12 @@ denied(struct repo *r, struct err *err)
 				   ? "; but not all of the ledger can be read, see the findings"
 				   : "";
 
+	if (r->expired_at != 0)
+		return err_set(err, ERR_DENIED,
+			       "%s: what was granted to this identity (fingerprint %s) expired at "
+			       "%s: ask an admin%s",
+			       repo_self_path(r), hex_short(&r->self.h).s,
+			       time_format_rfc3339(r->expired_at).s, more);
 	return err_set(err, ERR_DENIED,
 		       "%s: this identity (fingerprint %s) is no admin of repository %s and has no "
 		       "grant in it that is in force: ask an admin for one%s",
@@ -99,6 +105,8 @@ access_find(struct repo *r, struct err *err)
 	set_pair_until(r, until);
 	if (standing != NULL && until > time_now())
 		return open_roster_box(r, buf_slice(&standing->roster_box), err);
+	if (standing != NULL && until > r->expired_at)
+		r->expired_at = until;
 	/* The roster came with a one-off grant, if there is one. */
 	return r->parts.n > 0 && r->roster != NULL ? 0 : denied(r, err);
 }
@@ -114,9 +122,9 @@ access_by_pair(struct repo *r)
 	return ret;
 }
 
-/* The key of (@of, @ordinal) that may still be used, or NULL. */
-static const struct held_key *
-held_find(const struct held_keys *h, const struct hash *of, uint32_t ordinal)
+/* Where the keys of (@of, @ordinal) are, or belong. */
+static size_t
+held_position(const struct held_keys *h, const struct hash *of, uint32_t ordinal)
 {
 	struct held_key wanted = {.of = *of, .ordinal = ordinal, .until = INT64_MAX};
 	size_t lo = 0, hi = h->n;
@@ -129,10 +137,19 @@ held_find(const struct held_keys *h, const struct hash *of, uint32_t ordinal)
 		else
 			hi = mid;
 	}
-	if (lo == h->n || !hash_equal(&h->v[lo].of, of) || h->v[lo].ordinal != ordinal ||
-	    h->v[lo].until <= time_now())
+	return lo;
+}
+
+/* The key of (@of, @ordinal) that may still be used, or NULL. */
+static const struct held_key *
+held_find(const struct held_keys *h, const struct hash *of, uint32_t ordinal)
+{
+	size_t i = held_position(h, of, ordinal);
+
+	if (i == h->n || !hash_equal(&h->v[i].of, of) || h->v[i].ordinal != ordinal ||
+	    h->v[i].until <= time_now())
 		return NULL;
-	return &h->v[lo];
+	return &h->v[i];
 }
 
 static bool
@@ -153,6 +170,21 @@ bool
 held_part_key(struct repo *r, const struct snapshot_id *id, uint32_t ordinal, struct seal_key *ret)
 {
 	return held_copy(r, &r->parts, &id->h, ordinal, ret);
+}
+
+/* Whether a grant in force opens any part of a snapshot. */
+bool
+held_any_part(struct repo *r, const struct snapshot_id *id)
+{
+	int64_t now = time_now();
+	bool ret = false;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = held_position(&r->parts, &id->h, 0);
+	     i < r->parts.n && hash_equal(&r->parts.v[i].of, &id->h) && !ret; i++)
+		ret = r->parts.v[i].until > now;
+	pthread_mutex_unlock(&r->lock);
+	return ret;
 }
 
 int
@@ -188,6 +220,25 @@ repo_section_key(struct repo *r, const struct pack_header *h, const struct pack_
 	return 0;
 }
 
+int64_t
+keys_end(struct repo *r)
+{
+	int64_t now = time_now(), ret = INT64_MAX;
+
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->parts.n; i++)
+		if (r->parts.v[i].until > now && r->parts.v[i].until < ret)
+			ret = r->parts.v[i].until;
+	for (size_t i = 0; i < r->ledger.state.n_grants; i++) {
+		const struct ledger_grant *g = &r->ledger.state.grants[i];
+
+		if (g->has_expiry && g->expiry > now && g->expiry < ret)
+			ret = g->expiry;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
 void
 keys_fini(struct repo *r)
 {
@@ -195,4 +246,5 @@ keys_fini(struct repo *r)
 	secret_free(r->sections.v);
 	secret_free(r->roster);
 	free(r->known_grants);
+	free(r->starts);
 }

@@ -19,8 +19,11 @@ struct list {
 
 /* The list being made. */
 struct draft {
+	bool all; /* nothing is kept from this reader */
 	struct repo_snapshot *v;
 	size_t n, cap;
+	struct snapshot_name *chains; /* all that count, shown or not */
+	size_t n_chains, cap_chains;
 	struct chain_head *heads;
 	size_t n_heads, cap_heads;
 };
@@ -115,14 +118,15 @@ find_head(struct repo *r, const struct ledger_writer *w, const struct snapshot_n
 
 /* Moves the names that count to the front.  @names: of one writer.  Return: how many. */
 static size_t
-keep_accepted(struct repo *r, const struct ledger_writer *w, struct snapshot_name *names, size_t n)
+keep_accepted(struct repo *r, const struct ledger_writer *w, struct snapshot_name *names, size_t n,
+	      bool telling)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (snapshot_is_accepted(w, &names[i]))
 			names[kept++] = names[i];
-	if (kept < n)
+	if (kept < n && telling)
 		finding_add(r, ERR_AUTH,
 			    "Snapshots of %s are ignored that came after it was revoked: the last "
 			    "accepted is number %" PRIu64 ".",
@@ -130,19 +134,38 @@ keep_accepted(struct repo *r, const struct ledger_writer *w, struct snapshot_nam
 	return kept;
 }
 
+/* Lists what counts.  Return: whether any of it is shown. */
+static bool
+list_names(struct repo *r, const struct ledger_writer *w, const struct snapshot_name *names,
+	   size_t n, struct draft *d)
+{
+	size_t start = d->all ? 0 : access_standing_start(r, &w->id, names, n);
+	const char *label = repo_writer_name(r, &w->id);
+	bool ret = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (snapshot_is_forgotten(w, &names[i].id))
+			continue;
+		array_reserve(d->chains, d->n_chains, d->cap_chains);
+		d->chains[d->n_chains++] = names[i];
+		if (i < start && !held_any_part(r, &names[i].id))
+			continue;
+		array_reserve(d->v, d->n, d->cap);
+		d->v[d->n++] = (struct repo_snapshot){names[i], label};
+		ret = true;
+	}
+	return ret;
+}
+
 /* @names: all of one enrolled writer, ascending by sequence. */
 static void
 judge_writer(struct repo *r, const struct ledger_writer *w, struct snapshot_name *names, size_t n,
 	     struct draft *d)
 {
-	const char *label = repo_writer_name(r, &w->id);
-
-	n = keep_accepted(r, w, names, n);
-	for (size_t i = 0; i < n; i++) {
-		if (snapshot_is_forgotten(w, &names[i].id))
-			continue;
-		array_reserve(d->v, d->n, d->cap);
-		d->v[d->n++] = (struct repo_snapshot){names[i], label};
+	n = keep_accepted(r, w, names, n, d->all);
+	if (!list_names(r, w, names, n, d) && !d->all) {
+		find_head(r, w, names, n, d); /* and nothing is told of whom isn't shown */
+		return;
 	}
 	check_gaps(r, w, names, n);
 	check_forks(r, w, names, n);
@@ -177,7 +200,8 @@ judge_absent(struct repo *r, const struct writer_id *present, size_t n, struct d
 
 		if (n > 0 && bsearch(&w->id, present, n, sizeof *present, writer_cmp) != NULL)
 			continue;
-		pins_check_writer(r, w, NULL, 0);
+		if (d->all)
+			pins_check_writer(r, w, NULL, 0);
 		find_head(r, w, NULL, 0, d);
 	}
 }
@@ -233,7 +257,7 @@ head_cmp(const void *a, const void *b)
 void
 list_publish(struct repo *r, struct snapshot_names *names)
 {
-	struct draft d = {0};
+	struct draft d = {.all = access_shows_all(r)};
 	struct list *l = mem_alloc(sizeof *l);
 	struct repo_list *old;
 
@@ -252,6 +276,9 @@ list_publish(struct repo *r, struct snapshot_names *names)
 	free(r->heads);
 	r->heads = d.heads;
 	r->n_heads = d.n_heads;
+	free(r->chains);
+	r->chains = d.chains;
+	r->n_chains = d.n_chains;
 	pthread_mutex_unlock(&r->lock);
 	repo_list_put(old);
 }
@@ -266,6 +293,24 @@ repo_list_get(struct repo *r)
 	atomic_fetch_add(&((struct list *)ret)->refs, 1);
 	pthread_mutex_unlock(&r->lock);
 	return ret;
+}
+
+void
+repo_chain(struct repo *r, const struct writer_id *writer, struct snapshot_name **ret,
+	   size_t *ret_n)
+{
+	size_t first = 0, end;
+
+	pthread_mutex_lock(&r->lock);
+	while (first < r->n_chains && !writer_id_equal(&r->chains[first].writer, writer))
+		first++;
+	for (end = first; end < r->n_chains && writer_id_equal(&r->chains[end].writer, writer);)
+		end++;
+	*ret_n = end - first;
+	*ret = mem_array(*ret_n + 1, sizeof **ret);
+	if (*ret_n > 0)
+		memcpy(*ret, &r->chains[first], *ret_n * sizeof **ret);
+	pthread_mutex_unlock(&r->lock);
 }
 
 void

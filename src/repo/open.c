@@ -117,14 +117,21 @@ publish(struct repo *r, struct fetched *f, bool *ret_changed, struct err *err)
 	if (r->identity != NULL) {
 		grants_take(r, &f->grants);
 		k = access_find(r, err);
-		if (k < 0)
+		if (k < 0 && !(k == ERR_DENIED && r->opened))
 			return k;
+		if (k < 0)
+			finding_add(r, k,
+				    "Access has ended: no grant for this identity is in force "
+				    "any more.");
 	}
+	if (time_now() >= r->shown_until)
+		r->list_stale = true;
 	if (r->list_stale || !hash_equal(&f->digest, &r->list_digest)) {
 		snapshots_drop_copies(r, &f->names);
 		list_publish(r, &f->names);
 		r->list_digest = f->digest;
 		r->list_stale = false;
+		r->shown_until = keys_end(r);
 		*ret_changed = true;
 	}
 	pins_update(r);
@@ -237,6 +244,7 @@ repo_close(struct repo *r)
 		return;
 	repo_list_put(r->list);
 	free(r->heads);
+	free(r->chains);
 	keys_fini(r);
 	names_fini(r);
 	findings_fini(r);
@@ -280,4 +288,10 @@ const struct seal_key *
 repo_roster(const struct repo *r)
 {
 	return r->roster;
+}
+
+const struct fingerprint *
+repo_self(const struct repo *r)
+{
+	return &r->self;
 }

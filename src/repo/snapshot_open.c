@@ -95,17 +95,12 @@ repo_snapshot_fetch(struct repo *r, const struct snapshot_name *name, struct sna
 	return 0;
 }
 
+/* A key that came in a grant or reseal. */
 static int
-part_key(struct repo *r, const struct snapshot *s, size_t n, struct seal_key *ret, struct err *err)
+held_key(struct repo *r, const struct snapshot *s, size_t n, struct seal_key *ret, struct err *err)
 {
 	struct hash found;
 
-	if (access_by_pair(r)) {
-		int k = snapshot_part_key(s, n, r->pair, ret, err);
-
-		if (k != ERR_DENIED)
-			return k;
-	}
 	if (!held_part_key(r, &s->name.id, (uint32_t)n, ret))
 		return ERR_DENIED; /* the caller describes it */
 	/* The encryption doesn't commit to its key; its hash does. */
@@ -117,13 +112,26 @@ part_key(struct repo *r, const struct snapshot *s, size_t n, struct seal_key *re
 	return 0;
 }
 
+int
+repo_part_key(struct repo *r, const struct snapshot *s, size_t n, struct seal_key *ret,
+	      struct err *err)
+{
+	if (access_by_pair(r)) {
+		int k = snapshot_part_key(s, n, r->pair, ret, err);
+
+		if (k != ERR_DENIED)
+			return k;
+	}
+	return held_key(r, s, n, ret, err);
+}
+
 /* Return: 0, ERR_DENIED when the part is sealed to others, … */
 static int
 open_part(struct repo *r, const struct snapshot *s, size_t n, struct codec *codec, struct buf *ret,
 	  struct err *err)
 {
 	CLEANUP(seal_key_wipe) struct seal_key key = {0};
-	int k = part_key(r, s, n, &key, err);
+	int k = repo_part_key(r, s, n, &key, err);
 
 	if (k < 0)
 		return k;
@@ -144,6 +152,18 @@ open_details(struct repo *r, struct repo_opened *o, struct codec *codec, struct 
 	return k < 0 ? err_add(err, k, "the admins' part") : 0;
 }
 
+/*
+ * A box sealed to an auditor stays one when the standing grant that it was sealed for has ended;
+ * it is left alone then, unless another grant covers it.
+ */
+static bool
+is_granted(struct repo *r, const struct snapshot *s, size_t n, const struct snapshot_class *class)
+{
+	CLEANUP(seal_key_wipe) struct seal_key key = {0};
+
+	return access_covers(r, &s->name.writer, class->name) || held_key(r, s, n, &key, NULL) == 0;
+}
+
 static int
 open_class(struct repo *r, struct repo_opened *o, size_t n, struct codec *codec, struct err *err)
 {
@@ -160,6 +180,12 @@ open_class(struct repo *r, struct repo_opened *o, size_t n, struct codec *codec,
 	k = snapshot_class_parse(&plain, &class, err);
 	if (k < 0)
 		return err_add(err, k, "part %zu", n);
+	if (!is_granted(r, o->snapshot, n, class)) {
+		snapshot_class_free(class);
+		o->n_closed++;
+		return 0;
+	}
+	o->ordinals[o->n_classes] = (uint32_t)n;
 	o->classes[o->n_classes++] = class;
 	if (o->n_classes > 1 && strcmp(o->classes[o->n_classes - 2]->name, class->name) >= 0)
 		return err_set(err, ERR_CORRUPT, "its classes are not in order: %s before %s",
@@ -178,6 +204,7 @@ open_parts(struct repo *r, struct repo_opened *o, struct err *err)
 	if (k < 0)
 		return k;
 	o->classes = mem_array(n, sizeof(struct snapshot_class *));
+	o->ordinals = mem_array(n, sizeof *o->ordinals);
 	for (size_t i = 1; i < n; i++) {
 		k = open_class(r, o, i, codec, err);
 		if (k < 0)
@@ -220,6 +247,7 @@ repo_opened_free(struct repo_opened *o)
 	for (size_t i = 0; i < o->n_classes; i++)
 		snapshot_class_free(o->classes[i]);
 	free(o->classes);
+	free(o->ordinals);
 	snapshot_details_free(o->details);
 	buf_wipe(&o->details_bytes);
 	snapshot_free(o->snapshot);

@@ -8,30 +8,6 @@
 
 #include "internal.h"
 
-static int
-by_number(const void *a, const void *b)
-{
-	const struct snapshot_name *x = a, *y = b;
-
-	return (x->seq > y->seq) - (x->seq < y->seq);
-}
-
-struct snapshot_name *
-names_of_writer(struct repo *repo, const struct writer_id *id, size_t *ret_n)
-{
-	CLEANUP(repo_list_putp) struct repo_list *list = repo_list_get(repo);
-	struct snapshot_name *v = mem_array(list->n + 1, sizeof *v);
-	size_t n = 0;
-
-	for (size_t i = 0; i < list->n; i++)
-		if (writer_id_equal(&list->snapshots[i].name.writer, id))
-			v[n++] = list->snapshots[i].name;
-	if (n > 0)
-		qsort(v, n, sizeof *v, by_number);
-	*ret_n = n;
-	return v;
-}
-
 static struct verify_snapshot *
 find_verified(struct work *w, const struct snapshot_name *name)
 {
@@ -161,10 +137,11 @@ chain_verify(struct work *w, size_t writer, struct err *err)
 	const struct ledger_writer *lw = ledger_find_writer(repo_ledger(w->repo), &vw->id);
 	uint64_t last = last_wanted(w, &vw->id);
 	uint64_t forgotten_left = lw != NULL ? lw->n_forgotten : 0;
+	CLEANUP(freep) struct snapshot_name *names = NULL;
 	size_t n;
-	CLEANUP(freep) struct snapshot_name *names = names_of_writer(w->repo, &vw->id, &n);
 	int r = 0;
 
+	repo_chain(w->repo, &vw->id, &names, &n);
 	vw->head = n > 0 ? names[n - 1].seq : 0;
 	w->progress = (struct progress){.stage = "verifying the chain", .files_total = n};
 	for (size_t i = 0; r == 0 && i < n && names[i].seq <= last; i++) {

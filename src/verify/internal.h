@@ -27,8 +27,6 @@ void fail(struct work *w, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* What an error means: told, it goes on (0); or it is why verifying can't go on. */
 MUST_CHECK int fail_or_stop(struct work *w, int code, const struct err *err);
 
-/* The snapshots of one writer, by number; owned by the caller (free). */
-struct snapshot_name *names_of_writer(struct repo *repo, const struct writer_id *id, size_t *ret_n);
 /* Fills a writer, and what its chain says of each of its verified snapshots. */
 MUST_CHECK int chain_verify(struct work *w, size_t writer, struct err *err);
 MUST_CHECK int enrolments_find(struct work *w, struct err *err);

@@ -68,10 +68,11 @@ schedule_apply(const struct work *w, struct verify_writer *writer)
 	enum verify_schedule schedule = w->options->schedule;
 	int32_t step = schedule == SCHEDULE_WEEKLY ? 7 : 1;
 	int32_t yesterday = (int32_t)(w->ret->time / 86400) - 1;
+	CLEANUP(freep) struct snapshot_name *names = NULL;
 	size_t n, at = 0;
-	CLEANUP(freep) struct snapshot_name *names = names_of_writer(w->repo, &writer->id, &n);
 	int32_t day, end;
 
+	repo_chain(w->repo, &writer->id, &names, &n);
 	if (schedule == SCHEDULE_NONE || n == 0)
 		return;
 	qsort(names, n, sizeof *names, by_date);

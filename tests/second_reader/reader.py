@@ -185,7 +185,9 @@ def load_identity(path):
 
 
 class Repository:
-    def __init__(self, root, person):
+    """What @person sees, who trusts the founder @trusted (a fingerprint; else it must be the person's own)."""
+
+    def __init__(self, root, person, trusted=None):
         self.root, self.person = root, person
         raw = self.get("config")
         self.config = cbor(raw[8:-64])
@@ -193,13 +195,19 @@ class Repository:
             raise Refused("no config")
         founder = Hp("tillfs finger", self.config[3] + self.config[4])
         verify(self.config[4], "config", raw[:-64], raw[-64:])
-        if self.config[0] != 1 or founder != person.fingerprint:
+        if self.config[0] != 1 or founder != (trusted or person.fingerprint):
             raise Refused("another version or founder")
         self.id = self.config[1]
         self.roster = person.open_box(self.config[5])
         self.admins, self.writers, self.names = {founder: self.config[4]}, {}, {}
+        self._authors, self._sealed_names, self._last = dict(self.admins), {}, {}
         self._ledger(H(raw))
-        self._packs = {}
+        self._packs, self.held = {}, {}
+        for folder, magic, kind in (("grants", b"TILLGRT1", "grant"), ("reseal", b"TILLRSL1", "reseal")):
+            self._take_keys(folder, magic, kind)
+        for writer, name in self._sealed_names.items():
+            if self.roster is not None:
+                self.names[writer] = decrypt(kdf(self.roster, "tillfs roster", name[:16]), name[16:]).decode()
 
     def get(self, key):
         with open(os.path.join(self.root, key), "rb") as f:
@@ -222,22 +230,54 @@ class Repository:
     def _decide(self, kind, d):
         if kind == 1:
             self.writers[d[0]] = [(1, d[2])]
-            nonce, sealed = d[3][:16], d[3][16:]
-            self.names[d[0]] = decrypt(kdf(self.roster, "tillfs roster", nonce), sealed).decode()
+            self._sealed_names[d[0]] = d[3]
         elif kind == 2:
-            self.admins[Hp("tillfs finger", d[1] + d[2])] = d[2]
+            who = Hp("tillfs finger", d[1] + d[2])
+            self.admins[who] = self._authors[who] = d[2]
+            self._take_roster(who, d[4])
         elif kind == 3:
             self.admins.pop(d[0])
+        elif kind == 4:
+            self._last[d[0]] = d[1]
+        elif kind == 6:
+            self._take_roster(Hp("tillfs finger", d[1] + d[2]), d[5])
         elif kind == 5:
             self.writers[d[0]].append((d[3], d[2]))
         elif not 1 <= kind <= 16:
             raise Refused("a newer tillfs is needed")
 
+    def _take_roster(self, who, box):
+        if who == self.person.fingerprint:
+            self.roster = self.person.open_box(box)
+
+    def _take_keys(self, folder, magic, kind):
+        """Keys of parts and sections that came in a grant or reseal (section 8.4)."""
+        folder = f"{folder}/{self.person.fingerprint.hex()}"
+        where = os.path.join(self.root, folder)
+        for name in sorted(os.listdir(where)) if os.path.isdir(where) else []:
+            raw = self.get(f"{folder}/{name}")
+            clear = cbor(raw[8:-64])
+            if raw[:8] != magic or H(raw).hex() != name or clear[1] != self.id or clear[2] not in self._authors:
+                raise Refused("a grant under another key, or by nobody")
+            verify(self._authors[clear[2]], kind, raw[:-64], raw[-64:])
+            key = self.person.open_box(clear[6])
+            body = cbor(unpack(decrypt(kdf(key, "tillfs grant", self.id + clear[4]), clear[8]), clear[7]))
+            self.roster = body[1]
+            self.held.update({(of, ordinal): key for of, ordinal, key in body[2] + body[3]})
+
+    def key_of(self, of, ordinal, boxes, key_hash):
+        """The key of a part or section: in a box, or held; None when it is sealed to others."""
+        key = self.person.open_key(boxes, key_hash) or self.held.get((of, ordinal))
+        if key is not None and Hp("tillfs keyhash", key) != key_hash:
+            raise Refused("a key doesn't match its hash")
+        return key
+
     def snapshots(self):
-        """Yields Snapshot, oldest first."""
+        """All accepted ones, oldest first."""
         found = []
         for folder, _, names in os.walk(os.path.join(self.root, "snapshots")):
             found += [os.path.relpath(os.path.join(folder, n), self.root) for n in names]
+        found = [k for k in found if int(k.split("/")[3][21:31]) <= self._last.get(bytes.fromhex(k.split("/")[1]), 1 << 64)]
         return [Snapshot(self, key) for key in sorted(found, key=lambda k: k.split("/")[2:])]
 
     def pack(self, place, writer):
@@ -251,7 +291,7 @@ class Repository:
 
 class Pack:
     def __init__(self, repo, pack_id, writer):
-        name = pack_id.hex()
+        name, self.id = pack_id.hex(), pack_id
         self.raw = repo.get(f"packs/{writer.hex()}/{name[:2]}/{name}")
         if self.raw[:8] != b"TILLPCK1":
             raise Refused("no pack")
@@ -266,9 +306,9 @@ class Pack:
         if (self.header[1], self.header[2]) != (repo.id, writer):
             raise Refused("a pack of another repository or writer")
 
-    def section_key(self, person, ordinal):
+    def section_key(self, repo, ordinal):
         section = self.header[5][ordinal]
-        return person.open_key(section[0], section[1])
+        return repo.key_of(self.id, ordinal, section[0], section[1])
 
 
 class Snapshot:
@@ -287,20 +327,20 @@ class Snapshot:
         verify(keys[-1], "snapshot", raw[:-64], raw[-64:])
         self.writer, self.date, self.seq, self.id = c[2], c[3], c[5], ident
         self.trees = []
-        for part in c[10]:
-            plain = self._part(part, 2)
+        for ordinal, part in enumerate(c[10], 1):
+            plain = self._part(part, 2, ordinal)
             if plain is not None:
                 self.trees.append(Tree(self, cbor(plain)))
 
-    def _part(self, part, kind):
-        key = self.repo.person.open_key(part[0], part[1])
+    def _part(self, part, kind, ordinal):
+        key = self.repo.key_of(bytes.fromhex(self.id), ordinal, part[0], part[1])
         if key is None:
             return None
         context = bytes([kind]) + self.repo.id + self.writer + struct.pack("<Q", self.clear[5])
         return unpack(decrypt(kdf(key, "tillfs snapshot", context), part[3]), part[2])
 
     def details(self):
-        plain = self._part(self.clear[9], 1)
+        plain = self._part(self.clear[9], 1, 0)
         return None if plain is None else cbor(plain)
 
     def walk(self):
@@ -334,7 +374,9 @@ class Tree:
         if off + stored > area or not 1 <= plain <= 524288:
             raise Refused("a segment outside its area")
         pack = self.snapshot.repo.pack(place, self.snapshot.writer)
-        key = pack.section_key(self.snapshot.repo.person, place[3])
+        key = pack.section_key(self.snapshot.repo, place[3])
+        if key is None:
+            raise Refused("a section is sealed to others")
         context = bytes([purpose]) + self.snapshot.writer + lp(self.name.encode()) + struct.pack("<Q", off)
         sealed = pack.body[start + off:start + off + stored]
         return unpack(decrypt(kdf(key, "tillfs segment", context), sealed), plain)

@@ -64,6 +64,20 @@ class Repo:
     """A repository in a folder, or at a URL; its admin and its enrolled writers."""
 
     def __init__(self, tillfs, folder, writers=("till-03",), url=None):
+        self._place(tillfs, folder, url)
+        tillfs("identity", "new", self.admin, "--no-passphrase")
+        tillfs("init", self.url, "-i", self.admin)
+        for name in writers:
+            self.add_writer(name)
+
+    @classmethod
+    def at(cls, tillfs, folder):
+        """One that is there already: a copy."""
+        repo = cls.__new__(cls)
+        repo._place(tillfs, folder)
+        return repo
+
+    def _place(self, tillfs, folder, url=None):
         self.tillfs = tillfs
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(exist_ok=True)
@@ -71,10 +85,6 @@ class Repo:
         self.url = url or f"file://{self.store}"
         self.admin = self.folder / "admin.key"
         self.access = ("-r", self.url, "-i", self.admin)
-        tillfs("identity", "new", self.admin, "--no-passphrase")
-        tillfs("init", self.url, "-i", self.admin)
-        for name in writers:
-            self.add_writer(name)
 
     def add_writer(self, name):
         self.tillfs("writer", "add", name, "--out", self.writer(name), *self.access)

@@ -183,6 +183,7 @@ test_repo__standing_grant_opens_what_was_sealed_under_it(void **arg)
 	CLEANUP(repo_closep) struct repo *admin = open_admin(fx);
 	CLEANUP(repo_closep) struct repo *r = NULL;
 	CLEANUP(repo_opened_freep) struct repo_opened *o = NULL;
+	CLEANUP(repo_list_putp) struct repo_list *list = NULL;
 	CLEANUP(buf_fini) struct buf terms = BUF_INIT;
 	CLEANUP(buf_fini) struct buf sealed = BUF_INIT;
 	CLEANUP(buf_fini) struct buf box = BUF_INIT;
@@ -212,9 +213,12 @@ test_repo__standing_grant_opens_what_was_sealed_under_it(void **arg)
 	assert_int_equal(o->n_classes, 1);
 	assert_string_equal(o->classes[0]->name, "sales");
 
-	/* Ended: this client opens nothing any more. */
+	/* Ended: this client shows and opens nothing any more. */
 	CHECK_OK(repo_decide(admin, &end, 1, &err), &err);
-	CHECK_FAILS(repo_refresh(r, NULL, &err), ERR_DENIED, &err, "no grant");
+	CHECK_OK(repo_refresh(r, NULL, &err), &err);
+	list = repo_list_get(r);
+	assert_int_equal(list->n, 0);
+	check_finding(r, "Access has ended");
 	CHECK_FAILS(repo_snapshot_open(r, &name, &none, &err), ERR_DENIED, &err, "till-03");
 }
 
