@@ -98,4 +98,24 @@ MUST_CHECK int capture_finish(struct capture *c, struct err *err);
 void capture_free(struct capture *c); /* waits for the check */
 DEFINE_FREEP(struct capture *, capture_free)
 
+/* ---- extracts: rows of a query on a captured database, as CSV ---- */
+
+struct extract;
+
+/**
+ * extract_begin - begin a query; waits for the capture's check.
+ * @c: a copy; must outlive @ret.  One extract of a capture at a time
+ *
+ * Return: 0, ERR_INVALID for what is no query, ERR_CORRUPT, ERR_CANCELLED, ERR_IO.
+ */
+MUST_CHECK int extract_begin(struct capture *c, const char *query, unsigned timeout_sec,
+			     struct extract **ret, struct err *err);
+/* The next bytes of the CSV; @ret_len 0 at its end.  Return: as db_rows_next. */
+MUST_CHECK int extract_read(struct extract *e, void *p, size_t len, size_t *ret_len,
+			    struct err *err);
+void extract_free(struct extract *e);
+DEFINE_FREEP(struct extract *, extract_free)
+/* One value, quoted where need be. */
+void csv_append(struct buf *b, struct slice value);
+
 #endif /* TILLFS_CAPTURE_H */

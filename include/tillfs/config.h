@@ -59,6 +59,19 @@ struct config_credentials {
 	char *ssh_key;                                 /* file, for SFTP */
 };
 
+/* A file of snapshots that isn't read but made: by a command, or by a query on a database. */
+struct config_made {
+	enum made_by { MADE_BY_COMMAND, MADE_BY_QUERY } by;
+	char *name;
+	char *path;           /* as stored: captures/NAME or extracts/NAME.csv unless it was said */
+	char *class_name;     /* NULL: by the classes' patterns */
+	char *command;        /* for /bin/sh */
+	char *database;       /* its path as stored, without a leading slash */
+	char *query;          /* several lines are joined */
+	unsigned timeout_sec; /* then it has failed */
+};
+#define MADE_TIMEOUT_SEC 3600u
+
 /* What /etc/tillfs/tillfs.conf, ~/.config/tillfs/tillfs.conf or --config say. */
 struct config {
 	char *repository; /* NULL: not given */
@@ -85,6 +98,9 @@ struct config {
 	char **raw;  /* patterns of databases that are not captured */
 	size_t n_raw, cap_raw;
 	unsigned capture_timeout_ms; /* for a database's locks */
+	struct config_made *made;
+	size_t n_made, cap_made;
+	char *before, *after; /* commands around a backup; NULL: none */
 };
 #define CAPTURE_TIMEOUT_MS 30000u /* when nothing else is said */
 
@@ -92,14 +108,17 @@ struct config {
  * config_load - read the configuration.
  * @path: a file that must exist, or NULL for the usual places, which need not:
  *        /etc/tillfs/tillfs.conf, then tillfs/tillfs.conf in $XDG_CONFIG_HOME or ~/.config.  A
- *        setting in the user's file replaces the system's; its excludes, raw patterns and
- *        classes each replace the whole list
+ *        setting in the user's file replaces the system's; its excludes, raw patterns,
+ *        classes, and captures with extracts each replace the whole list
  *
  * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no, cache,
  * cache-size, price-per-gb, price-per-1000-requests, time-zone, cutoff = HH:MM, exclude (several),
  * spool, raw (several), capture-timeout = SECONDS, cacert, profile, timeout, object-lock-days;
  * [store] access-key, secret-key, session-token, account-key, sas-token, user, password, ssh-key;
  * [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}.
+ *
+ * Also [tillfs] before, after; [capture NAME] command, class, path, timeout; [extract NAME]
+ * database, query (several), class, path, timeout; NAME as [A-Za-z0-9_.-]{1,64}.
  *
  * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.

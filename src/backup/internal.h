@@ -376,9 +376,12 @@ void logical_id(const struct seal_key *hash_key, const struct buf *logical, stru
 void lane_free(struct lane *lane);
 
 /* read.c: one file's content into events */
+#define SIZE_UNKNOWN UINT64_MAX
 struct source {
 	int fd;
-	uint64_t size;
+	uint64_t size; /* SIZE_UNKNOWN: what more() gives, to its end */
+	int (*more)(void *arg, void *p, size_t len, size_t *ret_len, struct err *err);
+	void *arg;
 	bool sparse;                   /* look for holes */
 	const struct capture *capture; /* whose bytes they are, or NULL */
 };
@@ -408,6 +411,9 @@ void names_free(struct names *n);
 /* The entry with name, link target, xattrs, and user and group names.  Return: 0 or -errno. */
 MUST_CHECK int meta_item(struct names *names, int dirfd, const char *name,
 			 const struct file_stat *st, struct item **ret);
+
+/* What stands in no file system: ours alone, of this moment. */
+struct item *meta_made(struct names *names, const char *name, enum entry_type type, int64_t when);
 
 /* estimate.c: how much there is to do; NULL when nobody wants to know */
 struct estimate;

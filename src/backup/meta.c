@@ -310,3 +310,23 @@ meta_item(struct names *names, int dirfd, const char *name, const struct file_st
 	*ret = steal_ptr(&it);
 	return 0;
 }
+
+struct item *
+meta_made(struct names *names, const char *name, enum entry_type type, int64_t when)
+{
+	struct item *it = mem_alloc(sizeof *it);
+	uint32_t uid = geteuid(), gid = getegid();
+
+	it->name = str_copy(name);
+	it->entry = (struct entry){.name = slice_str(it->name),
+				   .type = type,
+				   .mode = type == ENTRY_DIR ? 0700 : 0600,
+				   .uid = uid,
+				   .gid = gid,
+				   .user = name_of(names, uid, false),
+				   .group = name_of(names, gid, true),
+				   .mtime = {.sec = when},
+				   .ctime = {.sec = when},
+				   .nlink = 1};
+	return it;
+}

@@ -2,34 +2,15 @@
  * read.c - one file's content: read it, cut it, find or store its chunks, tell the assembler.
  *
  * A file up to a leaf's length (1 MiB) becomes one list of pieces in its item's event; a longer one
- * sends an event a leaf, so that memory doesn't grow with the file.  Databases are cut at their
- * page size and compared leaf by leaf with what the catalog has, which makes an unchanged megabyte
- * cost one look-up instead of 256.
+ * sends an event a leaf, so that memory doesn't grow with the file.  What has no size
+ * before its end, the output of a command, is read the same way.
  *
  * Layer 4.
  */
 #include <errno.h>
 #include <unistd.h>
 
-#include "backup/internal.h"
-
-struct file_reader {
-	struct buf data;      /* read and not yet cut; starts at off */
-	struct pieces pieces; /* of the leaf underway */
-};
-
-/* One file being read. */
-struct reading {
-	struct file_reader *r;
-	struct lane *lane;
-	const struct source *from;
-	uint64_t size;
-	uint64_t off;  /* the next byte to give to a leaf */
-	bool leaves;   /* long: an event a leaf */
-	bool emitted;  /* leaves were sent */
-	uint32_t page; /* 0: content-defined */
-	struct chunker_sizes sizes;
-};
+#include "backup/read.h"
 
 struct file_reader *
 file_reader_new(void)
@@ -47,8 +28,8 @@ file_reader_free(struct file_reader *r)
 	free(r);
 }
 
-static void
-emit_leaf(struct reading *rd, const struct catalog_node *known)
+void
+read_emit_leaf(struct reading *rd, const struct catalog_node *known)
 {
 	struct event *e = event_new(EVENT_LEAF, rd->lane);
 
@@ -76,7 +57,7 @@ advance(struct reading *rd, uint64_t len)
 {
 	rd->off += len;
 	if (rd->leaves && (rd->off % STREAM_LEAF_LEN == 0 || rd->off == rd->size))
-		emit_leaf(rd, NULL);
+		read_emit_leaf(rd, NULL);
 }
 
 static void
@@ -92,8 +73,8 @@ add_hole(struct reading *rd, uint64_t len)
 }
 
 /* Adds a chunk, split where a leaf ends. */
-static int
-add_chunk(struct reading *rd, const struct chunk_id *id, struct slice data, struct err *err)
+int
+read_add_chunk(struct reading *rd, const struct chunk_id *id, struct slice data, struct err *err)
 {
 	struct piece whole;
 	uint32_t done = 0;
@@ -116,28 +97,50 @@ add_chunk(struct reading *rd, const struct chunk_id *id, struct slice data, stru
 	return 0;
 }
 
-/* Reads until the buffer holds @want bytes or the range ends.  A short file has changed. */
 static int
-fill(struct reading *rd, uint64_t pos, size_t want, struct err *err)
+read_at(struct reading *rd, uint64_t pos, uint8_t *p, size_t len, size_t *ret_len, struct err *err)
 {
-	struct buf *b = &rd->r->data;
-	size_t need = want - b->len;
 	ssize_t n;
 
-	buf_reserve(b, need);
+	if (rd->from->more != NULL)
+		return rd->from->more(rd->from->arg, p, len, ret_len, err);
 	do
-		n = pread(rd->from->fd, b->p + b->len, need, (off_t)pos);
+		n = pread(rd->from->fd, p, len, (off_t)pos);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "reading");
-	if (n == 0)
-		return ERR_BUSY;
 	if (rd->from->capture != NULL)
-		capture_fix_header(rd->from->capture, pos, b->p + b->len, (size_t)n);
-	b->len += (size_t)n;
-	walk_progress(rd->lane->run, 0, (uint64_t)n);
-	rd->lane->run->result->bytes_read += (uint64_t)n;
-	return b->len < want ? fill(rd, pos + (uint64_t)n, want, err) : 0;
+		capture_fix_header(rd->from->capture, pos, p, (size_t)n);
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+/* Reads until the buffer holds @want bytes or the range ends.  A short file has changed; where an
+ * unknown size ends it is known. */
+int
+read_fill(struct reading *rd, uint64_t pos, size_t want, struct err *err)
+{
+	struct buf *b = &rd->r->data;
+
+	buf_reserve(b, want - b->len);
+	while (b->len < want) {
+		size_t n;
+		int r = read_at(rd, pos, b->p + b->len, want - b->len, &n, err);
+
+		if (r < 0)
+			return r;
+		if (n == 0 && rd->size != SIZE_UNKNOWN)
+			return ERR_BUSY;
+		if (n == 0) {
+			rd->size = pos;
+			return 0;
+		}
+		b->len += n;
+		pos += n;
+		walk_progress(rd->lane->run, 0, n);
+		rd->lane->run->result->bytes_read += n;
+	}
+	return 0;
 }
 
 /* ---- content-defined ---- */
@@ -148,9 +151,9 @@ read_cut(struct reading *rd, uint64_t end, struct err *err)
 	struct buf *b = &rd->r->data;
 	size_t at = 0;
 
-	buf_reset(b);
-	while (rd->off < end) {
-		uint64_t left = end - rd->off; /* of the range, the buffered part included */
+	while (rd->off < min_u64(end, rd->size)) {
+		uint64_t left = min_u64(end, rd->size) -
+				rd->off; /* of the range, the buffered part included */
 		struct chunk_id id;
 		struct slice chunk;
 		int r;
@@ -160,99 +163,21 @@ read_cut(struct reading *rd, uint64_t end, struct err *err)
 				memmove(b->p, b->p + at, b->len - at);
 			b->len -= at;
 			at = 0;
-			r = fill(rd, rd->off + b->len, (size_t)min_u64(left, 4 * CHUNK_MAX), err);
+			r = read_fill(rd, rd->off + b->len, (size_t)min_u64(left, 4 * CHUNK_MAX),
+				      err);
 			if (r < 0)
 				return r;
+			if (b->len == 0)
+				break; /* an unknown size turned out to end here */
 		}
 		chunk = slice_of(b->p + at, b->len - at);
 		if (rd->size > WHOLE_FILE_MAX)
 			chunk.len = chunker_cut(rd->lane->chunker, rd->sizes, chunk);
 		lane_chunk_id(rd->lane, chunk, &id);
-		r = add_chunk(rd, &id, chunk, err);
+		r = read_add_chunk(rd, &id, chunk, err);
 		if (r < 0)
 			return r;
 		at += chunk.len;
-	}
-	return 0;
-}
-
-/* ---- pages ---- */
-
-/* Whether the catalog has the leaf that these pages make; if so it is sent. */
-static int
-leaf_known(struct reading *rd, const struct chunk_id *ids, size_t len, bool *ret, struct err *err)
-{
-	struct run *run = rd->lane->run;
-	CLEANUP(buf_fini) struct buf logical = BUF_INIT;
-	struct catalog_node known;
-	struct hash id;
-	int r;
-
-	*ret = false;
-	buf_append_u8(&logical, NODE_STREAM_LEAF);
-	for (size_t at = 0; at < len; at += rd->page) {
-		buf_append(&logical, &ids[at / rd->page], sizeof *ids);
-		buf_append_u32le(&logical, 0);
-		buf_append_u32le(&logical, (uint32_t)min_u64(rd->page, len - at));
-	}
-	logical_id(rd->lane->hash_key, &logical, &id);
-	pthread_mutex_lock(&run->catalog_lock);
-	r = catalog_node_find(run->catalog, &id, &known, err);
-	pthread_mutex_unlock(&run->catalog_lock);
-	if (r == ERR_NOENT)
-		return 0;
-	if (r < 0) {
-		run_fail(run, r, err);
-		return r;
-	}
-	*ret = true;
-	rd->off += len;
-	emit_leaf(rd, &known);
-	return 0;
-}
-
-/* One leaf's worth of pages, which is in the buffer. */
-static int
-add_pages(struct reading *rd, struct err *err)
-{
-	struct slice data = buf_slice(&rd->r->data);
-	CLEANUP(freep) struct chunk_id *ids = mem_array(data.len / rd->page + 1, sizeof *ids);
-	bool whole_leaf = rd->leaves && rd->off % STREAM_LEAF_LEN == 0 &&
-			  (data.len == STREAM_LEAF_LEN || rd->off + data.len == rd->size);
-	int r;
-
-	for (size_t at = 0; at < data.len; at += rd->page)
-		lane_chunk_id(rd->lane, slice_of(data.p + at, min_u64(rd->page, data.len - at)),
-			      &ids[at / rd->page]);
-	if (whole_leaf) {
-		bool known;
-
-		r = leaf_known(rd, ids, data.len, &known, err);
-		if (r < 0 || known)
-			return r;
-	}
-	for (size_t at = 0; at < data.len; at += rd->page) {
-		r = add_chunk(rd, &ids[at / rd->page],
-			      slice_of(data.p + at, min_u64(rd->page, data.len - at)), err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int
-read_pages(struct reading *rd, uint64_t end, struct err *err)
-{
-	while (rd->off < end) {
-		uint64_t len = min_u64(end - rd->off, STREAM_LEAF_LEN - rd->off % STREAM_LEAF_LEN);
-		int r;
-
-		buf_reset(&rd->r->data);
-		r = fill(rd, rd->off, (size_t)len, err);
-		if (r == 0)
-			r = add_pages(rd, err);
-		if (r < 0)
-			return r;
 	}
 	return 0;
 }
@@ -293,6 +218,7 @@ read_ranges(struct reading *rd, struct err *err)
 			continue;
 		if (progress_cancelled(&rd->lane->run->options->progress))
 			return err_set(err, ERR_CANCELLED, "stopped");
+		buf_reset(&rd->r->data);
 		r = rd->page != 0 ? read_pages(rd, end, err) : read_cut(rd, end, err);
 		if (r < 0)
 			return r;
@@ -300,19 +226,13 @@ read_ranges(struct reading *rd, struct err *err)
 	return 0;
 }
 
-static int
-read_inline(struct reading *rd, struct event *e, struct err *err)
+/* What is in the buffer, which is all. */
+static void
+take_inline(struct reading *rd, struct event *e)
 {
 	CLEANUP(buf_fini) struct buf logical = BUF_INIT;
 	struct stored *s = stored_new();
-	int r;
 
-	buf_reset(&rd->r->data);
-	r = fill(rd, 0, (size_t)rd->size, err);
-	if (r < 0) {
-		stored_put(s);
-		return r;
-	}
 	buf_append(&s->bytes, rd->r->data.p, rd->r->data.len);
 	s->content = (struct content){.kind = CONTENT_INLINE, .bytes = buf_slice(&s->bytes)};
 	buf_append_u8(&logical, 0); /* no node kind */
@@ -320,7 +240,40 @@ read_inline(struct reading *rd, struct event *e, struct err *err)
 	logical_id(rd->lane->hash_key, &logical, &s->logical);
 	e->stored = s;
 	e->source = SOURCE_STORED;
-	return 0;
+}
+
+static int
+read_inline(struct reading *rd, struct event *e, struct err *err)
+{
+	int r;
+
+	buf_reset(&rd->r->data);
+	r = read_fill(rd, 0, (size_t)rd->size, err);
+	if (r == 0)
+		take_inline(rd, e);
+	return r;
+}
+
+/* What has no size before its end: at first as much as tells whether it needs leaves. */
+static int
+read_unknown(struct reading *rd, struct event *e, struct err *err)
+{
+	int r;
+
+	buf_reset(&rd->r->data);
+	r = read_fill(rd, 0, STREAM_LEAF_LEN + 1, err);
+	if (r < 0 || rd->size == 0)
+		return r;
+	rd->sizes = chunker_sizes_for(0);
+	rd->leaves = rd->size > STREAM_LEAF_LEN;
+	if (rd->size <= INLINE_MAX)
+		take_inline(rd, e);
+	else
+		r = read_cut(rd, SIZE_UNKNOWN, err);
+	/* The end may have shown only after the last chunk. */
+	if (r == 0 && rd->leaves && rd->r->pieces.n > 0)
+		read_emit_leaf(rd, NULL);
+	return r;
 }
 
 static int
@@ -340,6 +293,19 @@ start(struct reading *rd, struct err *err)
 	return 0;
 }
 
+static int
+read_known(struct reading *rd, struct event *e, struct err *err)
+{
+	int r;
+
+	if (rd->size == 0)
+		return 0;
+	if (rd->size <= INLINE_MAX)
+		return read_inline(rd, e, err);
+	r = start(rd, err);
+	return r < 0 ? r : read_ranges(rd, err);
+}
+
 int
 read_content(struct file_reader *r, struct lane *lane, const struct source *from, struct event *e,
 	     struct err *err)
@@ -348,21 +314,20 @@ read_content(struct file_reader *r, struct lane *lane, const struct source *from
 	int rc;
 
 	e->source = SOURCE_NONE;
-	e->read.size = from->size;
-	e->item->entry.size = from->size;
-	if (rd.size == 0)
-		return 0;
-	if (rd.size <= INLINE_MAX)
-		return read_inline(&rd, e, err);
-	rc = start(&rd, err);
-	if (rc == 0)
-		rc = read_ranges(&rd, err);
+	if (rd.size == SIZE_UNKNOWN)
+		rc = read_unknown(&rd, e, err);
+	else
+		rc = read_known(&rd, e, err);
 	if (rc < 0) {
 		pieces_reset(&r->pieces);
 		if (rd.emitted)
 			lane_emit(lane, event_new(EVENT_RESTART, lane));
 		return rc;
 	}
+	e->read.size = rd.size;
+	e->item->entry.size = rd.size;
+	if (rd.size == 0 || e->source == SOURCE_STORED)
+		return 0;
 	e->source = rd.leaves ? SOURCE_LEAVES : SOURCE_PIECES;
 	if (!rd.leaves) {
 		e->pieces = r->pieces;

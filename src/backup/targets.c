@@ -63,11 +63,9 @@ targets_parse(const char *const *paths, size_t n, struct target **ret, struct er
 	int r = 0;
 
 	*ret = NULL;
-	if (n == 0)
-		return err_set(err, ERR_INVALID, "no path to back up was given");
 	root = mem_alloc(sizeof *root);
 	root->name = str_copy("");
-	root->from = str_copy(paths[0][0] == '/' ? "/" : ".");
+	root->from = str_copy(n > 0 && paths[0][0] == '/' ? "/" : ".");
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (paths[i][0] == '\0')
 			r = err_set(err, ERR_INVALID, "an empty path can't be backed up");
@@ -84,6 +82,32 @@ targets_parse(const char *const *paths, size_t n, struct target **ret, struct er
 	else
 		*ret = root;
 	return r;
+}
+
+int
+targets_add_made(struct target *root, const struct config_made *m, struct err *err)
+{
+	struct target *t = root;
+	const char *p = m->path;
+
+	while (*p != '\0') {
+		size_t len = strcspn(p, "/"), before = t->n;
+		struct target *parent = t;
+
+		if (t != root && (t->whole || t->maker != NULL))
+			break;
+		t = child(parent, p, len);
+		if (parent->n > before)
+			t->made = true;
+		p += len;
+		p += strspn(p, "/");
+	}
+	if (*p != '\0' || t->whole || t->maker != NULL || t->n > 0)
+		return err_set(err, ERR_INVALID,
+			       "%s: %s lies in what is backed up already; give it another path",
+			       m->name, m->path);
+	t->maker = m;
+	return 0;
 }
 
 void

@@ -7,13 +7,16 @@
 #define BACKUP_TARGETS_H
 
 #include "tillfs/base.h"
+#include "tillfs/config.h"
 
 /* The PATHs of a run as a tree of names: inner nodes lead to them, whole nodes are them. */
 struct target {
 	char *name;
 	char *from; /* root only: the directory that paths start from, "/" or "." */
 	bool whole;
-	struct target **children; /* ascending by name */
+	bool made; /* no place of the file system: a folder of made files, or one of them */
+	const struct config_made *maker; /* of a made file; borrowed */
+	struct target **children;        /* ascending by name */
 	size_t n, cap;
 };
 
@@ -24,6 +27,11 @@ struct target {
  */
 MUST_CHECK int targets_parse(const char *const *paths, size_t n, struct target **ret,
 			     struct err *err);
+/**
+ * targets_add_made - add a file that is made.
+ * Return: 0, or ERR_INVALID when its path lies in what is backed up.
+ */
+MUST_CHECK int targets_add_made(struct target *root, const struct config_made *m, struct err *err);
 void target_free(struct target *t);
 
 /* Directories by device and inode, and the devices of mounted tillfs file systems. */

@@ -17,51 +17,10 @@
 
 #include "backup/walk.h"
 
-/* ---- notes ---- */
-
-static void
-note_append(struct backup_note **v, size_t *n, size_t *cap, struct slice path, enum note_kind kind,
-	    const char *text)
-{
-	struct backup_note *note;
-
-	array_reserve(*v, *n, *cap);
-	note = &(*v)[(*n)++];
-	note->kind = kind;
-	note->path = mem_alloc(path.len + 1);
-	memcpy(note->path, path.p, path.len);
-	note->text = str_copy(text);
-}
-
-void
-note_unreadable(struct run *run, struct slice path, const char *text)
-{
-	struct backup_result *r = run->result;
-
-	note_append(&r->unreadable, &r->n_unreadable, &r->cap_unreadable, path, NOTE_FLAG, text);
-}
-
-void
-note_add(struct run *run, struct slice path, enum note_kind kind, const char *text)
-{
-	struct backup_result *r = run->result;
-
-	note_append(&r->notes, &r->n_notes, &r->cap_notes, path, kind, text);
-}
-
-void
-walk_progress(struct run *run, uint64_t files, uint64_t bytes)
-{
-	estimate_apply(run->estimate, &run->progress);
-	run->progress.files_done += files;
-	run->progress.bytes_done += bytes;
-	progress_report(&run->options->progress, &run->progress);
-}
-
 /* ---- lanes of directories ---- */
 
-static struct lane *
-lane_of(struct walker *w, struct slice path)
+struct lane *
+walker_lane(struct walker *w, struct slice path)
 {
 	struct lane *lane = NULL;
 	int r = lane_for(w->run, config_classify(w->run->options->config, path), &lane, w->err);
@@ -71,9 +30,8 @@ lane_of(struct walker *w, struct slice path)
 	return lane;
 }
 
-/* Begins the directories down to the top one in a lane. */
-static void
-begin_in(struct walker *w, struct lane *lane)
+void
+walker_begin(struct walker *w, struct lane *lane)
 {
 	uint64_t bit = UINT64_C(1) << lane->index;
 	size_t first = w->n;
@@ -115,7 +73,7 @@ walker_record(struct walker *w, struct level *l, struct lane *lane)
 static int
 walk_leaf(struct walker *w, const char *name, const struct file_stat *st)
 {
-	struct lane *lane = lane_of(w, path_of(w));
+	struct lane *lane = walker_lane(w, path_of(w));
 	struct event *e;
 	int r;
 
@@ -128,7 +86,7 @@ walk_leaf(struct walker *w, const char *name, const struct file_stat *st)
 		event_free(e);
 		return 0;
 	}
-	begin_in(w, lane);
+	walker_begin(w, lane);
 	r = st->entry.type == ENTRY_FILE ? walker_file(w, lane, name, st, e) : 0;
 	if (r < 0) {
 		event_free(e);
@@ -184,8 +142,38 @@ target_names(struct level *l)
 		l->names[l->n] = str_copy(l->target->children[l->n]->name);
 }
 
+/* Made files stand beside what is there; what is there wins. */
 static void
-level_fini(struct level *l)
+add_made(struct walker *w, struct level *l, const struct target *target)
+{
+	size_t n = l->n;
+
+	for (size_t i = 0; i < target->n; i++) {
+		const char *name = target->children[i]->name;
+		char **there =
+			n == 0 ? NULL
+			       : bsearch(&name, l->names, n, sizeof *l->names, compare_names);
+
+		if (!target->children[i]->made)
+			continue;
+		if (there != NULL) {
+			w->path.len = l->path_len;
+			buf_append_str(&w->path, name);
+			walker_fail(w, "something else of this name is backed up");
+			w->path.len = l->path_len;
+			continue;
+		}
+		l->names = mem_grow(l->names, l->n + 1, sizeof *l->names);
+		l->names[l->n++] = str_copy(name);
+		array_reserve(l->made, l->n_made, l->cap_made);
+		l->made[l->n_made++] = target->children[i];
+	}
+	if (l->n > n)
+		qsort(l->names, l->n, sizeof *l->names, compare_names);
+}
+
+void
+walker_level_fini(struct level *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->names[i]);
@@ -195,22 +183,22 @@ level_fini(struct level *l)
 	for (size_t i = 0; i < l->n_databases; i++)
 		free(l->databases[i].name);
 	free(l->databases);
+	free(l->made);
 	item_free(l->item);
 	if (l->fd >= 0)
 		close(l->fd);
 }
 
-/* Enters a directory.  @fd: taken.  @item: taken, NULL for the synthetic root. */
-static int
-enter(struct walker *w, int fd, const struct file_stat *st, struct item *item,
-      const struct target *target)
+int
+walker_enter(struct walker *w, int fd, const struct file_stat *st, struct item *item,
+	     const struct target *target)
 {
 	struct level *l;
 
 	array_reserve(w->levels, w->n, w->cap);
 	l = &w->levels[w->n++];
 	*l = (struct level){.fd = fd, .dev = st->stamp.dev, .path_len = w->path.len, .item = item};
-	l->lane = lane_of(w, path_of(w));
+	l->lane = walker_lane(w, path_of(w));
 	if (l->lane == NULL)
 		return w->rc;
 	if (target != NULL && !target->whole) {
@@ -222,8 +210,10 @@ enter(struct walker *w, int fd, const struct file_stat *st, struct item *item,
 
 		if (r < 0)
 			note_unreadable(w->run, path_of(w), strerror(-r));
+		if (target != NULL)
+			add_made(w, l, target);
 	}
-	begin_in(w, l->lane);
+	walker_begin(w, l->lane);
 	return 0;
 }
 
@@ -269,7 +259,7 @@ leave(struct walker *w)
 			end_in(w, l, lane, bare_item(l->item));
 	}
 	end_in(w, l, l->lane, steal_ptr(&l->item));
-	level_fini(l);
+	walker_level_fini(l);
 	w->n--;
 }
 
@@ -310,7 +300,7 @@ walk_dir(struct walker *w, const char *name, const struct file_stat *st,
 		if (fd < 0)
 			note_unreadable(w->run, path_of(w), strerror(errno));
 	}
-	return enter(w, fd, st, item, target);
+	return walker_enter(w, fd, st, item, target);
 }
 
 /* Our own places, mounts of tillfs, and with --one-file-system other file systems. */
@@ -338,6 +328,8 @@ walk_entry(struct walker *w, const char *name, const struct target *target)
 	struct file_stat st;
 	int r;
 
+	if (target != NULL && target->made)
+		return walker_made(w, target);
 	if (target == NULL && (excluded(w) || walker_hides(w, name)))
 		return 0;
 	r = meta_stat(top(w)->fd, name, on_the_way ? 0 : AT_SYMLINK_NOFOLLOW, &st);
@@ -353,8 +345,8 @@ walk_entry(struct walker *w, const char *name, const struct target *target)
 	return walk_dir(w, name, &st, target, is_hollow(w, &st, target));
 }
 
-static int
-step(struct walker *w)
+int
+walker_step(struct walker *w)
 {
 	struct level *l = top(w);
 	const struct target *target = NULL;
@@ -365,7 +357,11 @@ step(struct walker *w)
 		leave(w);
 		return 0;
 	}
-	target = l->target != NULL ? l->target->children[l->i] : NULL;
+	if (l->target != NULL)
+		target = l->target->children[l->i];
+	for (size_t i = 0; i < l->n_made && target == NULL; i++)
+		if (strcmp(l->made[i]->name, l->names[l->i]) == 0)
+			target = l->made[i];
 	name = l->names[l->i++];
 	w->path.len = l->path_len;
 	if (l->path_len > 0)
@@ -373,93 +369,4 @@ step(struct walker *w)
 	buf_append_str(&w->path, name);
 	r = walk_entry(w, name, target);
 	return r < 0 ? r : w->rc;
-}
-
-static int
-steal_fd(int *fd)
-{
-	int stolen = *fd;
-
-	*fd = -1;
-	return stolen;
-}
-
-static int
-enter_root(struct walker *w, struct err *err)
-{
-	CLEANUP(closep) int fd = -1;
-	struct file_stat st;
-	struct item *item = NULL;
-	int r;
-
-	fd = open(w->root->from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "%s", w->root->from);
-	r = meta_stat(fd, "", AT_EMPTY_PATH, &st);
-	if (r == 0)
-		r = meta_item(w->names, fd, "", &st, &item);
-	if (r < 0) {
-		errno = -r;
-		return err_sys(err, "%s", w->root->from);
-	}
-	if (!w->root->whole) {
-		/* Nobody asked for this directory: it only holds what was asked for. */
-		item_free(item);
-		item = mem_alloc(sizeof *item);
-		item->name = str_copy("");
-		item->entry = (struct entry){.name = slice_str(item->name),
-					     .type = ENTRY_DIR,
-					     .mode = 0755,
-					     .nlink = 1,
-					     .mtime = {.sec = w->run->started},
-					     .ctime = {.sec = w->run->started}};
-	} else {
-		w->present++;
-	}
-	return enter(w, steal_fd(&fd), &st, item, w->root);
-}
-
-static int
-walk_all(struct walker *w, struct err *err)
-{
-	int r = enter_root(w, err);
-
-	while (r == 0 && w->n > 0) {
-		if (progress_cancelled(&w->run->options->progress))
-			return err_set(err, ERR_CANCELLED,
-				       "stopped; what was stored so far is used by the next run");
-		if (run_failed(w->run))
-			return 0;
-		r = step(w);
-	}
-	if (r == 0 && w->present == 0)
-		return err_set(err, ERR_NOENT, "nothing to back up: none of the paths exists");
-	return r;
-}
-
-int
-walk(struct run *run, struct err *err)
-{
-	struct walker w = {.run = run, .err = err};
-	int r;
-
-	r = targets_parse(run->options->paths, run->options->n_paths, &w.root, err);
-	if (r < 0)
-		return r;
-	w.names = names_new();
-	w.reader = file_reader_new();
-	w.avoid = avoid_new(run->options->avoid, run->options->n_avoid);
-	r = walk_all(&w, err);
-	while (w.n > 0)
-		level_fini(&w.levels[--w.n]);
-	for (unsigned i = 0; r == 0 && i < run->n_lanes; i++)
-		lane_flush(run->lanes[i]);
-	free(w.levels);
-	buf_fini(&w.path);
-	file_reader_free(w.reader);
-	avoid_free(w.avoid);
-	target_free(w.root);
-	/* The entries underway borrow user and group names. */
-	run->names = w.names;
-	return r;
 }

@@ -21,6 +21,8 @@ struct level {
 	uint64_t dev;
 	size_t path_len;             /* of this directory in walker->path */
 	const struct target *target; /* when only some of its entries are wanted */
+	const struct target **made;  /* made files and folders beside its entries */
+	size_t n_made, cap_made;
 	char **names;
 	size_t n, i;
 	struct item *item;                 /* NULL: the synthetic root */
@@ -32,6 +34,14 @@ struct level {
 	size_t n_databases, cap_databases;
 };
 
+/* A database captured before the walk came to it. */
+struct held_database {
+	char *path; /* as stored */
+	struct capture *capture;
+	struct reading_of read;
+	bool may_record;
+};
+
 struct walker {
 	struct run *run;
 	struct level *levels;
@@ -40,6 +50,8 @@ struct walker {
 	struct names *names;
 	struct file_reader *reader;
 	struct avoid *avoid;
+	struct held_database *held; /* captured before the walk came to them */
+	size_t n_held, cap_held;
 	struct target *root;
 	uint64_t present; /* PATHs that exist */
 	int rc;           /* a failure that ends the walk */
@@ -69,6 +81,21 @@ const struct record *walker_record(struct walker *w, struct level *l, struct lan
 MUST_CHECK int walker_file(struct walker *w, struct lane *lane, const char *name,
 			   const struct file_stat *st, struct event *e);
 
+/* Enters a directory.  @fd: taken; -1: it can't be read, or is made.  @item: taken. */
+MUST_CHECK int walker_enter(struct walker *w, int fd, const struct file_stat *st, struct item *item,
+			    const struct target *target);
+/* The next entry, or the end of a directory.  Return: an error ends the walk. */
+MUST_CHECK int walker_step(struct walker *w);
+void walker_level_fini(struct level *l);
+/* Begins the directories down to the top one in a lane. */
+void walker_begin(struct walker *w, struct lane *lane);
+struct lane *walker_lane(struct walker *w, struct slice path); /* NULL: w->rc says why */
+
+/* walk_made.c: a made file, or a folder of them.  Return: an error ends the walk. */
+MUST_CHECK int walker_made(struct walker *w, const struct target *target);
+/* Flags that what should stand at the path doesn't. */
+void walker_fail(struct walker *w, const char *why);
+
 /* walk_file.c, for walk_db.c */
 bool stamp_equal(const struct stamp *a, const struct stamp *b);
 /* Whether a write after our look would have changed it: not in the same tick of the clock. */
@@ -89,5 +116,15 @@ bool walker_hides(struct walker *w, const char *name);
  */
 MUST_CHECK int walker_database(struct walker *w, struct lane *lane, const char *name,
 			       struct event *e, struct err *err);
+
+/**
+ * walker_hold - capture a database before the walk comes to it, so that extracts are of the same
+ * moment as the database in the snapshot.
+ * @path: as stored
+ * @ret:  borrowed until the walk ends; a copy
+ */
+MUST_CHECK int walker_hold(struct walker *w, int dirfd, const char *path, struct capture **ret,
+			   struct err *err);
+void walker_let_go(struct walker *w);
 
 #endif /* BACKUP_WALK_H */

@@ -105,22 +105,105 @@ options_of(const struct walker *w)
 
 /* What the catalog compares next time, taken before the capture: what changes later shows. */
 static int
-note_state(struct walker *w, const char *name, struct event *e, struct err *err)
+note_state(int dirfd, const char *name, struct reading_of *ret, bool *may_record, struct err *err)
 {
 	struct file_stat st;
-	int r = meta_stat(top(w)->fd, name, AT_SYMLINK_NOFOLLOW, &st);
+	int r = meta_stat(dirfd, name, AT_SYMLINK_NOFOLLOW, &st);
 
 	if (r < 0) {
 		errno = -r;
 		return err_sys(err, "stat");
 	}
-	e->read.stamp = st.stamp;
-	e->item->entry.mtime = st.stamp.mtime;
-	e->item->entry.ctime = st.stamp.ctime;
-	e->item->entry.hole_len = 0;
-	e->may_record =
-		capture_mark(top(w)->fd, name, &e->read.mark) && stamp_is_old(&e->read.stamp);
+	*ret = (struct reading_of){.how = READ_CAPTURED, .stamp = st.stamp};
+	*may_record = capture_mark(dirfd, name, &ret->mark) && stamp_is_old(&st.stamp);
 	return 0;
+}
+
+static struct held_database *
+find_held(struct walker *w, struct slice path)
+{
+	for (size_t i = 0; i < w->n_held; i++)
+		if (slice_equal(slice_str(w->held[i].path), path))
+			return &w->held[i];
+	return NULL;
+}
+
+int
+walker_hold(struct walker *w, int dirfd, const char *path, struct capture **ret, struct err *err)
+{
+	const struct capture_options options = options_of(w);
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	struct held_database held = {0};
+	const struct held_database *known = find_held(w, slice_str(path));
+	int r = ERR_BUSY;
+
+	*ret = known != NULL ? known->capture : NULL;
+	if (known != NULL)
+		return 0;
+	for (int tries = 0; r == ERR_BUSY && tries < CAPTURE_TRIES; tries++) {
+		r = note_state(dirfd, name, &held.read, &held.may_record, err);
+		if (r == 0)
+			r = capture_begin(&options, dirfd, name, false, &held.capture, err);
+	}
+	if (r < 0)
+		return err_add(err, r, "%s", path);
+	held.path = str_copy(path);
+	array_reserve(w->held, w->n_held, w->cap_held);
+	w->held[w->n_held++] = held;
+	*ret = held.capture;
+	return 0;
+}
+
+void
+walker_let_go(struct walker *w)
+{
+	for (size_t i = 0; i < w->n_held; i++) {
+		free(w->held[i].path);
+		capture_free(w->held[i].capture);
+	}
+	free(w->held);
+}
+
+static bool
+has_extract(const struct walker *w)
+{
+	const struct config *c = w->run->options->config;
+
+	for (size_t i = 0; i < c->n_made; i++)
+		if (c->made[i].by == MADE_BY_QUERY &&
+		    slice_equal(slice_str(c->made[i].database), path_of(w)))
+			return true;
+	return false;
+}
+
+/* With an extract, one that is held, so that both are of one moment; else one for @own. */
+static int
+begin(struct walker *w, const char *name, bool first, struct event *e, struct capture **own,
+      struct capture **ret, struct err *err)
+{
+	const struct capture_options options = options_of(w);
+	int r;
+
+	if (has_extract(w)) {
+		CLEANUP(freep)
+		char *path = str_format("%.*s", (int)path_of(w).len, (const char *)path_of(w).p);
+
+		r = walker_hold(w, top(w)->fd, path, ret, err);
+		if (r < 0)
+			return r;
+		e->read = find_held(w, path_of(w))->read;
+		e->may_record = find_held(w, path_of(w))->may_record;
+	} else {
+		r = note_state(top(w)->fd, name, &e->read, &e->may_record, err);
+		if (r == 0)
+			r = capture_begin(&options, top(w)->fd, name, first, own, err);
+		*ret = *own;
+	}
+	e->item->entry.mtime = e->read.stamp.mtime;
+	e->item->entry.ctime = e->read.stamp.ctime;
+	e->item->entry.hole_len = 0;
+	return r;
 }
 
 /* One attempt.  Return: as capture_begin and capture_finish; with less than 0, but
@@ -129,12 +212,10 @@ static int
 capture_once(struct walker *w, struct lane *lane, const char *name, bool first, struct event *e,
 	     struct err *err)
 {
-	const struct capture_options options = options_of(w);
-	CLEANUP(capture_freep) struct capture *c = NULL;
-	int r = note_state(w, name, e, err);
+	CLEANUP(capture_freep) struct capture *own = NULL;
+	struct capture *c = NULL;
+	int r = begin(w, name, first, e, &own, &c, err);
 
-	if (r == 0)
-		r = capture_begin(&options, top(w)->fd, name, first, &c, err);
 	if (r < 0)
 		return r;
 	r = read_content(w->reader, lane,

@@ -168,7 +168,7 @@ cmd_backup(struct cli *c, struct err *err)
 	CLEANUP(session_close) struct session s = {0};
 	CLEANUP(backup_result_fini) struct backup_result result = {0};
 	CLEANUP(freep) char *state = NULL;
-	const char *avoid[2];
+	const char *avoid[3];
 	struct backup_options o = {.paths = c->operands.v,
 				   .n_paths = c->operands.n,
 				   .config = &c->config,
@@ -193,15 +193,21 @@ cmd_backup(struct cli *c, struct err *err)
 	keep_memory();
 	o.state = state;
 	avoid[o.n_avoid++] = state;
+	if (c->config.spool != NULL)
+		avoid[o.n_avoid++] = c->config.spool;
 	if (store_local_path(s.store) != NULL)
 		avoid[o.n_avoid++] = store_local_path(s.store);
 	interrupts_catch();
 	o.progress = progress_show(c);
+	r = hook_before(&c->config, o.progress.cancel, err);
+	if (r < 0)
+		return r;
 	r = backup_run(s.repo, s.writer, &o, &result, err);
-	if (r < 0) {
+	if (r < 0)
 		/* Why nothing was stored may stand here too. */
 		warn_notes(result.unreadable, result.n_unreadable, "not read: ");
-		return r;
-	}
-	return tell_result(c, s.repo, &result, err);
+	else
+		r = tell_result(c, s.repo, &result, err);
+	hook_after(&c->config, r, r < 0 ? NULL : &result.name, err);
+	return r;
 }

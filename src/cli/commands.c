@@ -42,9 +42,10 @@ const struct command commands[] = {
 	 1, 1, OPTIONS(OPT_LAST), cmd_writer_revoke},
 	{"writer list", "", "list the enrolled writers", NULL, 0, 0, OPTIONS(OPT_JSON),
 	 cmd_writer_list},
-	{"backup", "PATH...", "make a snapshot",
-	 "A relative PATH is stored as given, an absolute one without its leading slash.", 1,
-	 UINT_MAX,
+	{"backup", "[PATH...]", "make a snapshot",
+	 "A relative PATH is stored as given, an absolute one without its leading slash. Captures "
+	 "and extracts of the configuration are made too.",
+	 0, UINT_MAX,
 	 OPTIONS(OPT_TIME, OPT_DATE, OPT_LABEL, OPT_EXCLUDE, OPT_ONE_FILE_SYSTEM, OPT_JSON),
 	 cmd_backup},
 	{"snapshots", "", "list the snapshots", NULL, 0, 0, OPTIONS(OPT_JSON), cmd_snapshots},

@@ -9,6 +9,7 @@
  *	session.c     from options, environment and configuration to an open repository
  *	passphrase.c  where passphrases come from
  *	progress.c    the progress line, and Ctrl-C
+ *	hooks.c       the configuration's commands around a backup
  *	output.c      what several commands print
  *	people.c      what the commands about admins, writers, grants and trust share
  *	cmd_*.c       one command, or one family, each
@@ -280,6 +281,14 @@ void interrupts_catch(void);
 /* A sink that shows progress on a terminal, and says when to stop.  @c: NULL: shows nothing. */
 struct progress_sink progress_show(const struct cli *c);
 void progress_clear(void); /* takes the line away, before anything else is printed */
+
+/* ---- commands around a backup ---------------------------------------------------------------- */
+
+/* Runs `before`, if there is one.  Return: 0, or why the backup must not begin. */
+MUST_CHECK int hook_before(const struct config *config, const atomic_bool *cancel, struct err *err);
+/* Runs `after`, which learns from its environment what came of the backup. */
+void hook_after(const struct config *config, int outcome, const struct snapshot_name *snapshot,
+		const struct err *err);
 
 /* ---- output --------------------------------------------------------------------------------- */
 

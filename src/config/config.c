@@ -74,7 +74,10 @@ config_fini(struct config *c)
 	excludes_clear(c);
 	raw_clear(c);
 	classes_clear(c);
+	made_clear(c);
 	free(c->spool);
+	free(c->before);
+	free(c->after);
 	free(c->repository);
 	free(c->identity);
 	free(c->writer);
@@ -113,9 +116,8 @@ parse_clock(const char *text)
 	return hour < 24 && minute < 60 ? hour * 60 + minute : -1;
 }
 
-/* Whole seconds, at most a day of them, as milliseconds. */
-static bool
-parse_seconds(const char *text, unsigned *ret_ms)
+bool
+config_parse_seconds(const char *text, unsigned *ret)
 {
 	unsigned seconds = 0;
 	size_t len = strlen(text);
@@ -127,12 +129,12 @@ parse_seconds(const char *text, unsigned *ret_ms)
 			return false;
 		seconds = 10 * seconds + (unsigned)digit(text[i]);
 	}
-	*ret_ms = 1000 * seconds;
+	*ret = seconds;
 	return seconds <= 86400;
 }
 
-static int
-bad_entry(const struct ini *ini, const struct ini_entry *e, const char *why, struct err *err)
+int
+config_bad_entry(const struct ini *ini, const struct ini_entry *e, const char *why, struct err *err)
 {
 	return err_set(err, ERR_INVALID, "%s:%d: %s = %s: %s", ini->origin, e->line, e->key,
 		       e->value, why);
@@ -170,6 +172,8 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		{"spool", &c->spool},
 		{"cacert", &c->cacert},
 		{"profile", &c->profile},
+		{"before", &c->before},
+		{"after", &c->after},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
@@ -179,41 +183,42 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		}
 	if (strcmp(e->key, "timeout") == 0) {
 		if (!parse_number(e->value, 86400, &c->timeout_s) || c->timeout_s == 0)
-			return bad_entry(ini, e, "give seconds, from 1 to 86400", err);
+			return config_bad_entry(ini, e, "give seconds, from 1 to 86400", err);
 		return 0;
 	}
 	if (strcmp(e->key, "object-lock-days") == 0) {
 		if (!parse_number(e->value, OBJECT_LOCK_DAYS_MAX, &c->object_lock_days))
-			return bad_entry(ini, e, "give days, from 0 to 36500", err);
+			return config_bad_entry(ini, e, "give days, from 0 to 36500", err);
 		return 0;
 	}
 	if (strcmp(e->key, "cutoff") == 0) {
 		c->cutoff_min = parse_clock(e->value);
 		if (c->cutoff_min < 0)
-			return bad_entry(ini, e, "a time of day is HH:MM", err);
+			return config_bad_entry(ini, e, "a time of day is HH:MM", err);
 		return 0;
 	}
 	if (strcmp(e->key, "audit-required") == 0) {
 		c->audit_required = strcmp(e->value, "yes") == 0;
 		if (!c->audit_required && strcmp(e->value, "no") != 0)
-			return bad_entry(ini, e, "say yes or no", err);
+			return config_bad_entry(ini, e, "say yes or no", err);
 		return 0;
 	}
 	if (strcmp(e->key, "capture-timeout") == 0) {
-		if (!parse_seconds(e->value, &c->capture_timeout_ms))
-			return bad_entry(ini, e, "give seconds, from 0 to 86400", err);
+		if (!config_parse_seconds(e->value, &c->capture_timeout_ms))
+			return config_bad_entry(ini, e, "give seconds, from 0 to 86400", err);
+		c->capture_timeout_ms *= 1000;
 		return 0;
 	}
 	if (strcmp(e->key, "exclude") == 0 || strcmp(e->key, "raw") == 0) {
 		if (e->value[0] == '\0')
-			return bad_entry(ini, e, "a pattern can't be empty", err);
+			return config_bad_entry(ini, e, "a pattern can't be empty", err);
 		if (e->key[0] == 'r')
 			list_add(&c->raw, &c->n_raw, &c->cap_raw, e->value);
 		else
 			list_add(&c->excludes, &c->n_excludes, &c->cap_excludes, e->value);
 		return 0;
 	}
-	return bad_entry(ini, e, "no such setting in [tillfs]", err);
+	return config_bad_entry(ini, e, "no such setting in [tillfs]", err);
 }
 
 /* ---- [class NAME] */
@@ -259,9 +264,9 @@ take_pattern(const struct ini *ini, const struct ini_entry *e, struct config *c,
 			       "\"general\", which is what matches none",
 			       ini->origin, e->line, e->section);
 	if (strcmp(e->key, "pattern") != 0)
-		return bad_entry(ini, e, "a class has only pattern = GLOB", err);
+		return config_bad_entry(ini, e, "a class has only pattern = GLOB", err);
 	if (e->value[0] == '\0')
-		return bad_entry(ini, e, "a pattern can't be empty", err);
+		return config_bad_entry(ini, e, "a pattern can't be empty", err);
 
 	class = class_named(c, name);
 	if (c->n_classes > CLASS_MAX)
@@ -282,19 +287,21 @@ take_entry(const struct ini *ini, const struct ini_entry *e, struct config *c, s
 		return config_take_credential(ini, e, c, err);
 	if (is_class_section(e->section))
 		return take_pattern(ini, e, c, err);
+	if (made_is_section(e->section))
+		return made_take(ini, e, c, err);
 	if (e->section[0] == '\0')
-		return bad_entry(ini, e, "it stands before any [section]", err);
+		return config_bad_entry(ini, e, "it stands before any [section]", err);
 	return err_set(err, ERR_INVALID,
 		       "%s:%d: no such section as [%s]; there are [tillfs], "
-		       "[store] and [class NAME]",
+		       "[store], [class NAME], [capture NAME] and [extract NAME]",
 		       ini->origin, e->line, e->section);
 }
 
 static bool
-has_classes(const struct ini *ini)
+has_section(const struct ini *ini, bool (*is_it)(const char *section))
 {
 	for (size_t i = 0; i < ini->n; i++)
-		if (is_class_section(ini->entries[i].section))
+		if (is_it(ini->entries[i].section))
 			return true;
 	return false;
 }
@@ -306,8 +313,10 @@ config_apply(const struct ini *ini, struct config *c, struct err *err)
 		excludes_clear(c);
 	if (ini_get(ini, "tillfs", "raw") != NULL)
 		raw_clear(c);
-	if (has_classes(ini))
+	if (has_section(ini, is_class_section))
 		classes_clear(c);
+	if (has_section(ini, made_is_section))
+		made_clear(c);
 
 	for (size_t i = 0; i < ini->n; i++) {
 		int r = take_entry(ini, &ini->entries[i], c, err);
@@ -315,7 +324,7 @@ config_apply(const struct ini *ini, struct config *c, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return made_check(ini, c, err);
 }
 
 int

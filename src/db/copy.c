@@ -17,15 +17,8 @@
 #define FINDING_LEN    200
 #define PATH_LEN_LIMIT 500u /* SQLite's own is 512, companions included */
 
-struct db_foreign {
-	sqlite3 *handle;
-	char *path;
-	struct db_patience patience;
-	uint64_t deadline_ms; /* for others' locks */
-};
-
-static bool
-is_cancelled(const struct db_foreign *d)
+bool
+db_foreign_cancelled(const struct db_foreign *d)
 {
 	return d->patience.cancel != NULL && atomic_load(d->patience.cancel);
 }
@@ -33,7 +26,7 @@ is_cancelled(const struct db_foreign *d)
 static int
 fail(const struct db_foreign *d, int rc, struct err *err)
 {
-	if (is_cancelled(d))
+	if (db_foreign_cancelled(d))
 		return err_set(err, ERR_CANCELLED, "stopped");
 	return err_set(err, db_code_of(rc), "%s", sqlite3_errmsg(d->handle));
 }
@@ -46,7 +39,7 @@ wait_for_lock(void *arg, int tries)
 	const struct db_foreign *d = arg;
 
 	(void)tries;
-	if (is_cancelled(d) || time_monotonic_ms() >= d->deadline_ms)
+	if (db_foreign_cancelled(d) || time_monotonic_ms() >= d->deadline_ms)
 		return 0;
 	usleep(BUSY_SLEEP_US);
 	return 1;
@@ -55,7 +48,10 @@ wait_for_lock(void *arg, int tries)
 static int
 look_up(void *arg)
 {
-	return is_cancelled(arg);
+	const struct db_foreign *d = arg;
+
+	return db_foreign_cancelled(d) ||
+	       (d->query_deadline_ms != 0 && time_monotonic_ms() >= d->query_deadline_ms);
 }
 
 /* A path as the URI that SQLite wants options in. */
@@ -88,7 +84,6 @@ distrust(struct db_foreign *d, struct err *err)
 		{SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
 		{SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
 		{SQLITE_DBCONFIG_ENABLE_TRIGGER, 0},
-		{SQLITE_DBCONFIG_ENABLE_VIEW, 0},
 		{SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1},
 	};
 	int rc;
@@ -238,7 +233,7 @@ copy_pages(struct db_foreign *d, sqlite3 *to)
 
 	if (b == NULL)
 		return sqlite3_errcode(to);
-	while (rc == SQLITE_OK && !is_cancelled(d))
+	while (rc == SQLITE_OK && !db_foreign_cancelled(d))
 		rc = sqlite3_backup_step(b, PAGES_A_STEP);
 	finish = sqlite3_backup_finish(b);
 	return rc != SQLITE_DONE ? rc : finish;
@@ -252,7 +247,7 @@ db_foreign_copy(struct db_foreign *d, const char *to, struct err *err)
 
 	if (rc == SQLITE_OK)
 		rc = copy_pages(d, copy);
-	if (is_cancelled(d))
+	if (db_foreign_cancelled(d))
 		r = err_set(err, ERR_CANCELLED, "stopped");
 	else if (rc != SQLITE_OK)
 		r = err_set(err, db_code_of(rc), "copying it: %s", sqlite3_errstr(rc));
@@ -288,7 +283,7 @@ db_foreign_check(struct db_foreign *d, struct err *err)
 		rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		r = judge(sqlite3_column_text(s, 0), err);
-	else if ((rc & 0xff) == SQLITE_ERROR && !is_cancelled(d))
+	else if ((rc & 0xff) == SQLITE_ERROR && !db_foreign_cancelled(d))
 		r = err_set(err, ERR_UNSUPPORTED, "%s", sqlite3_errmsg(d->handle));
 	else
 		r = fail(d, rc, err);

@@ -268,6 +268,30 @@ test_config__refuses_each_mistake_by_line(void **state)
 }
 
 static void
+test_config__captures_and_extracts(void **state)
+{
+	static const char text[] = "[class sales]\npattern = x\n"
+				   "[capture pos.dump]\ncommand = pg_dump pos\nclass = sales\n"
+				   "[extract r]\ndatabase = /var/pos.db\nquery = SELECT 1\n"
+				   "query = FROM t\npath = out/r.csv\ntimeout = 5\n";
+	CLEANUP(config_fini) struct config c = {0};
+	struct err err = ERR_INIT;
+
+	(void)state;
+	CHECK_OK(config_parse(slice_str(text), "x.conf", &c, &err), &err);
+	assert_int_equal(c.n_made, 2);
+	assert_int_equal(c.made[0].by, MADE_BY_COMMAND);
+	assert_string_equal(c.made[0].path, "captures/pos.dump");
+	assert_string_equal(c.made[0].class_name, "sales");
+	assert_int_equal(c.made[0].timeout_sec, MADE_TIMEOUT_SEC);
+	assert_int_equal(c.made[1].by, MADE_BY_QUERY);
+	assert_string_equal(c.made[1].path, "out/r.csv");
+	assert_string_equal(c.made[1].database, "var/pos.db");
+	assert_string_equal(c.made[1].query, "SELECT 1\nFROM t");
+	assert_int_equal(c.made[1].timeout_sec, 5);
+}
+
+static void
 test_config__the_number_of_classes_is_bounded(void **state)
 {
 	CLEANUP(buf_fini) struct buf text = BUF_INIT;
@@ -389,6 +413,7 @@ main(void)
 		cmocka_unit_test(test_config__has_every_setting),
 		cmocka_unit_test(test_config__defaults),
 		cmocka_unit_test(test_config__refuses_each_mistake_by_line),
+		cmocka_unit_test(test_config__captures_and_extracts),
 		cmocka_unit_test(test_config__the_number_of_classes_is_bounded),
 		cmocka_unit_test(test_config__loads_the_file_it_is_told),
 		cmocka_unit_test(test_config__finds_the_users_file),
