@@ -25,7 +25,7 @@
 struct diskcache;
 
 #define DISKCACHE_SIZE_DEFAULT ((uint64_t)4 << 30)
-#define DISKCACHE_SIZE_MIN     ((uint64_t)4 << 20)
+#define DISKCACHE_SIZE_MIN     ((uint64_t)16 << 20)
 #define DISKCACHE_RUN_MAX      64u /* blocks that one call reads or stores */
 
 /* Counters since the start, of this process. */
@@ -86,6 +86,8 @@ uint64_t diskcache_blocks_get(struct diskcache *c, const struct diskcache_pack *
 			      uint32_t n, uint8_t *ret);
 void diskcache_blocks_drop(struct diskcache *c, const struct diskcache_pack *p, uint32_t first,
 			   uint64_t which);
+/* For the counters: blocks that were wanted, and not asked for because none was there. */
+void diskcache_count_missed(struct diskcache *c, uint32_t n);
 /* Stores checked blocks: those of @which, laid out as in diskcache_blocks_get. */
 void diskcache_blocks_put(struct diskcache *c, const struct diskcache_pack *p, uint32_t first,
 			  uint32_t n, uint64_t which, const uint8_t *bytes);

@@ -130,6 +130,10 @@ typedef int tree_extent_fn(void *arg, const struct tree_extent *x, struct err *e
 MUST_CHECK int tree_file_extents(struct tree_file *f, tree_extent_fn *fn, void *arg,
 				 struct err *err);
 
+/* The same of a file that nobody is going to read: nothing is opened ahead. */
+MUST_CHECK int tree_item_extents(const struct tree_item *file, tree_extent_fn *fn, void *arg,
+				 struct err *err);
+
 /* Visits each pack that the tree lists, with its geometry. */
 const struct snapshot_class *tree_class_part(const struct tree *t);
 

@@ -20,11 +20,18 @@
 
 struct transfer;
 
+struct pack_source;
+/* Told of each range of a body that is read (not prefetched), by the thread that reads. */
+typedef void transfer_seen_fn(void *arg, const struct pack_source *source, uint64_t off,
+			      size_t len);
+
 struct transfer_options {
 	unsigned workers;        /* threads that fetch ahead at a time; 0: chosen for the store */
 	uint64_t memory;         /* bytes for blocks and headers; 0: 48 MiB, 8 for a local store */
 	unsigned timeout_ms;     /* deadline of one call; 0: 30,000 */
 	struct diskcache *cache; /* asked before the store; borrowed; NULL: none */
+	transfer_seen_fn *seen;  /* NULL: nobody */
+	void *seen_arg;
 };
 
 /* The pack that somebody wants bytes of; all of it is in the snapshot's pack list. */
@@ -82,6 +89,10 @@ void transfer_prefetch(struct transfer *t, const struct pack_source *source, uin
 uint64_t transfer_window(struct transfer *t);
 /* The most that can be kept of what was fetched ahead and isn't used yet; 0 for a local store. */
 uint64_t transfer_room(const struct transfer *t);
+/* How many blocks one request brings at most. */
+uint32_t transfer_request_blocks(const struct transfer *t);
+/* Waits until nothing is being fetched, or put into the cache. */
+void transfer_settle(struct transfer *t);
 
 void transfer_stats_get(struct transfer *t, struct transfer_stats *ret);
 

@@ -180,6 +180,12 @@ diskcache_blocks_get(struct diskcache *c, const struct diskcache_pack *p, uint32
 }
 
 void
+diskcache_count_missed(struct diskcache *c, uint32_t n)
+{
+	cache_count(c, &c->stats.blocks_missed, n);
+}
+
+void
 diskcache_blocks_drop(struct diskcache *c, const struct diskcache_pack *p, uint32_t first,
 		      uint64_t which)
 {

@@ -100,13 +100,15 @@ sort_operands(struct cli *c, struct mount_options *o)
 static int
 read_numbers(const struct cli *c, struct mount_options *o, struct view_options *v, struct err *err)
 {
-	uint64_t refresh = 60;
+	uint64_t refresh = 60, budget;
 	int r = 0;
 
 	if (option_given(c, OPT_REFRESH))
 		r = option_number(c, OPT_REFRESH, 30 * 86400, &refresh, err);
 	if (r == 0 && option_given(c, OPT_MEMORY))
 		r = option_size(c, OPT_MEMORY, &v->memory, err);
+	if (r == 0 && option_given(c, OPT_BUDGET))
+		r = option_size(c, OPT_BUDGET, &budget, err); /* session.c takes it */
 	o->refresh_s = (unsigned)refresh;
 	return r < 0 ? r : prices_read(c, &v->prices, err);
 }

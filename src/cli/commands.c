@@ -68,6 +68,17 @@ const struct command commands[] = {
 	 OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH, OPT_BUDGET, OPT_PRICE_GB,
 		 OPT_PRICE_REQUESTS),
 	 cmd_mount},
+	{"pin", "SNAPSHOT[:PATH]", "fetch a path into the cache and keep it there",
+	 "What is pinned can be read with --offline and isn't evicted. Run it again to go on after "
+	 "an interruption.",
+	 1, 1, OPTIONS(OPT_JSON, AUDIT_OPTIONS), cmd_pin},
+	{"unpin", "PIN | SNAPSHOT[:PATH]", "let what was pinned go when room is needed",
+	 "PIN is a name as `tillfs pins` lists it, such as pin-3.", 1, 1, NO_OPTIONS, cmd_unpin},
+	{"pins", "", "list what is pinned", NULL, 0, 0, OPTIONS(OPT_JSON), cmd_pins},
+	{"cost", "SNAPSHOT[:PATH]", "tell what a copy would fetch from the store",
+	 "Reads folders and the maps of large files, which a copy through the same cache then "
+	 "needn't fetch.",
+	 1, 1, OPTIONS(OPT_PRICE_GB, OPT_PRICE_REQUESTS, OPT_JSON), cmd_cost},
 	{"umount", "DIR", "end a mount", NULL, 1, 1, OPTIONS(OPT_LAZY), cmd_umount},
 	{"diff", "SNAPSHOT[:PATH] SNAPSHOT [PATH]",
 	 "tell what changed from one snapshot to another",

@@ -213,6 +213,9 @@ MUST_CHECK int session_open_silent(const struct cli *c, struct session *ret, str
 MUST_CHECK int session_open_writer(const struct cli *c, struct session *ret, struct err *err);
 /* Adds what reads files. */
 void session_start_reading(struct session *s);
+struct footprint_watch;
+/* The same, noting what is read.  @watch: borrowed; must outlive the session. */
+void session_start_watching(struct session *s, struct footprint_watch *watch);
 void session_close(struct session *s); /* prints findings that came up since */
 
 /**
@@ -321,6 +324,10 @@ int cmd_snapshots(struct cli *c, struct err *err);
 int cmd_ls(struct cli *c, struct err *err);
 int cmd_cat(struct cli *c, struct err *err);
 int cmd_restore(struct cli *c, struct err *err);
+int cmd_pin(struct cli *c, struct err *err);
+int cmd_unpin(struct cli *c, struct err *err);
+int cmd_pins(struct cli *c, struct err *err);
+int cmd_cost(struct cli *c, struct err *err);
 int cmd_mount(struct cli *c, struct err *err);
 int cmd_umount(struct cli *c, struct err *err);
 int cmd_check(struct cli *c, struct err *err);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "tillfs/footprint.h"
 
 /* The first of these that says something, or NULL. */
 static const char *
@@ -301,13 +302,30 @@ session_open_writer(const struct cli *c, struct session *ret, struct err *err)
 	return r;
 }
 
+static void
+start_reading(struct session *s, const struct transfer_options *how)
+{
+	struct transfer_options options = *how;
+
+	options.cache = s->cache;
+	s->transfer = transfer_new(s->store, &options);
+	s->reader = reader_new(s->repo, s->transfer, 0);
+}
+
 void
 session_start_reading(struct session *s)
 {
-	struct transfer_options options = {.cache = s->cache};
+	struct transfer_options options = {0};
 
-	s->transfer = transfer_new(s->store, &options);
-	s->reader = reader_new(s->repo, s->transfer, 0);
+	start_reading(s, &options);
+}
+
+void
+session_start_watching(struct session *s, struct footprint_watch *watch)
+{
+	struct transfer_options options = {.seen = footprint_watch_seen, .seen_arg = watch};
+
+	start_reading(s, &options);
 }
 
 void

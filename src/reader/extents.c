@@ -54,6 +54,15 @@ tree_file_extents(struct tree_file *f, tree_extent_fn *fn, void *arg, struct err
 	return 0;
 }
 
+int
+tree_item_extents(const struct tree_item *file, tree_extent_fn *fn, void *arg, struct err *err)
+{
+	CLEANUP(tree_file_closep) struct tree_file *f = NULL;
+	int r = file_new(file, &f, err);
+
+	return r < 0 ? r : tree_file_extents(f, fn, arg, err);
+}
+
 /* ---- holes and data ---- */
 
 /* The first place at or after @off in a span that is a hole, or is not; its end when there is none.

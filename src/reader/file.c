@@ -6,7 +6,7 @@
 #include "reader/internal.h"
 
 int
-tree_file_open(const struct tree_item *file, struct tree_file **ret, struct err *err)
+file_new(const struct tree_item *file, struct tree_file **ret, struct err *err)
 {
 	const struct entry *e = &file->entry;
 	struct tree_file *f;
@@ -22,9 +22,18 @@ tree_file_open(const struct tree_item *file, struct tree_file **ret, struct err 
 	tree_item_copy(file, &f->item);
 	f->size = e->size;
 	pthread_mutex_init(&f->lock, NULL);
-	folder_note(f);
 	*ret = f;
 	return 0;
+}
+
+int
+tree_file_open(const struct tree_item *file, struct tree_file **ret, struct err *err)
+{
+	int r = file_new(file, ret, err);
+
+	if (r == 0)
+		folder_note(*ret);
+	return r;
 }
 
 void

@@ -241,6 +241,9 @@ struct tree_file {
 	TAILQ_ENTRY(tree_file) ready;
 };
 
+/* As tree_file_open, without opening anything ahead. */
+MUST_CHECK int file_new(const struct tree_item *file, struct tree_file **ret, struct err *err);
+
 /* What a range of a file is: a leaf's extents, or a hole. */
 struct span {
 	uint64_t off, len;

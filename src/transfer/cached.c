@@ -128,9 +128,12 @@ cached_run(struct transfer *t, struct run *run, uint64_t deadline, struct err *e
 	uint64_t good, fresh;
 	int r;
 
-	if (t->cache == NULL || run->n > DISKCACHE_RUN_MAX ||
-	    diskcache_blocks_has(t->cache, &p, run->first, run->n) == 0)
+	if (t->cache == NULL || run->n > DISKCACHE_RUN_MAX)
 		return CACHED_NOTHING;
+	if (diskcache_blocks_has(t->cache, &p, run->first, run->n) == 0) {
+		diskcache_count_missed(t->cache, run->n);
+		return CACHED_NOTHING;
+	}
 	r = header_need(t, m, deadline, err);
 	if (r < 0)
 		return r;

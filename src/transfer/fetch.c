@@ -205,6 +205,16 @@ fetch_checked(struct transfer *t, struct run *run, uint64_t deadline, struct err
 	return 0;
 }
 
+static void
+count_fetching(struct transfer *t, int by)
+{
+	pthread_mutex_lock(&t->lock);
+	t->n_fetching += (unsigned)by;
+	if (t->n_fetching == 0)
+		pthread_cond_broadcast(&t->quiet);
+	pthread_mutex_unlock(&t->lock);
+}
+
 void
 run_fetch(struct transfer *t, struct run *run, uint64_t deadline)
 {
@@ -212,6 +222,8 @@ run_fetch(struct transfer *t, struct run *run, uint64_t deadline)
 	int r = header_failed(t, run->remote, &err);
 
 	bool from_store = false;
+
+	count_fetching(t, 1);
 
 	/* Without its header no byte of the pack could be checked. */
 	if (r == 0)
@@ -223,4 +235,5 @@ run_fetch(struct transfer *t, struct run *run, uint64_t deadline)
 	run_finish(t, run, r < 0 ? failure_new(&err) : NULL);
 	if (from_store)
 		cached_run_keep(t, run);
+	count_fetching(t, -1);
 }

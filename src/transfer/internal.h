@@ -126,6 +126,8 @@ struct link {
 struct transfer {
 	struct store *store;     /* the one without patience: fetch.c has its own */
 	struct diskcache *cache; /* NULL: none */
+	transfer_seen_fn *seen;  /* NULL: nobody */
+	void *seen_arg;
 	bool local;
 	uint64_t memory; /* bound of runs */
 	uint64_t header_memory;
@@ -147,8 +149,10 @@ struct transfer {
 	struct link link;
 	bool down; /* the last deadline passed in vain: others needn't wait as long */
 
-	pthread_cond_t work; /* something is queued, or stopping */
-	pthread_cond_t stop; /* stopping */
+	pthread_cond_t work;  /* something is queued, or stopping */
+	pthread_cond_t stop;  /* stopping */
+	pthread_cond_t quiet; /* n_fetching is 0 */
+	unsigned n_fetching;
 	struct ahead_range queue[AHEAD_QUEUE_MAX];
 	size_t queue_head, queue_len;
 	struct run_list wanted; /* runs that somebody waits for; a reference each */

@@ -28,6 +28,8 @@ transfer_new(struct store *store, const struct transfer_options *options)
 
 	t->store = store_impatient(store);
 	t->cache = options->cache;
+	t->seen = options->seen;
+	t->seen_arg = options->seen_arg;
 	t->local = store_local_path(store) != NULL;
 	t->memory = max_u64(memory, TRANSFER_MEMORY_LOW);
 	if (t->local)
@@ -42,6 +44,7 @@ transfer_new(struct store *store, const struct transfer_options *options)
 
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->work, NULL);
+	pthread_cond_init(&t->quiet, NULL);
 	cond_init_monotonic(&t->stop);
 	TAILQ_INIT(&t->idle);
 	TAILQ_INIT(&t->list);
@@ -59,6 +62,7 @@ transfer_free(struct transfer *t)
 	runs_free(t);
 	remotes_free(t);
 	pthread_cond_destroy(&t->stop);
+	pthread_cond_destroy(&t->quiet);
 	pthread_cond_destroy(&t->work);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -166,6 +170,8 @@ transfer_read(struct transfer *t, const struct pack_source *source, uint64_t off
 			       hex(&source->id.h).s);
 	if (len == 0)
 		return 0;
+	if (t->seen != NULL)
+		t->seen(t->seen_arg, source, off, len);
 
 	pthread_mutex_lock(&t->lock);
 	m = remote_get_locked(t, source);
@@ -186,6 +192,21 @@ transfer_read(struct transfer *t, const struct pack_source *source, uint64_t off
 	remote_put_locked(t, m);
 	pthread_mutex_unlock(&t->lock);
 	return r;
+}
+
+uint32_t
+transfer_request_blocks(const struct transfer *t)
+{
+	return t->run_blocks;
+}
+
+void
+transfer_settle(struct transfer *t)
+{
+	pthread_mutex_lock(&t->lock);
+	while (t->n_fetching > 0)
+		pthread_cond_wait(&t->quiet, &t->lock);
+	pthread_mutex_unlock(&t->lock);
 }
 
 void
