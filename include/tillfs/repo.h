@@ -186,9 +186,11 @@ struct repo_merge {
 };
 /**
  * repo_merge_fork - settle a forked ledger.
- * @keep: the beginning of the id of a branch's last entry, or NULL for the longest branch
+ * @keep: the beginning of the id of a branch's last entry, or NULL for the longest branch of those
+ *        on which nobody decided whom another branch removes
  *
- * What other branches decided is decided again in the merge, as far as it makes sense there.
+ * What other branches decided is decided again in the merge, as far as it makes sense there, except
+ * what somebody decided whom a branch removes.
  * Return: as repo_decide; ERR_NOENT when the ledger isn't forked or no branch fits @keep.
  */
 MUST_CHECK int repo_merge_fork(struct repo *r, const char *keep, struct repo_merge *ret,

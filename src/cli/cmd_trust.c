@@ -218,8 +218,11 @@ cmd_trust_merge(struct cli *c, struct err *err)
 		    m.heads, m.heads == 1 ? "branch was" : "branches were", m.repeated,
 		    m.repeated == 1 ? "thing was" : "things were");
 	if (m.dropped > 0)
-		buf_appendf(&text, ", and %zu no longer made sense and %s dropped", m.dropped,
-			    m.dropped == 1 ? "was" : "were");
+		buf_appendf(
+			&text,
+			", and %zu no longer made sense there, or came from a removed admin, and "
+			"%s dropped",
+			m.dropped, m.dropped == 1 ? "was" : "were");
 	buf_append_str(&text, ".\nLook at it: `tillfs trust show`.\n");
 	return print_buf(&text, err);
 }

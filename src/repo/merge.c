@@ -166,7 +166,32 @@ is_valid(const struct merging *m, const size_t *path, size_t n)
 	return replay(m, path, n, &view, NULL) == 0;
 }
 
-/* The longest valid branch stays, or the one whose head's id starts with @keep. */
+/* Whether somebody wrote it whom a branch removes: that may be why there is a fork. */
+static bool
+is_tainted(const struct merging *m, const struct ledger_entry *e)
+{
+	for (size_t i = 0; i < m->branches.n; i++)
+		for (size_t k = 0; k < m->branches.v[i]->n_decisions; k++) {
+			const struct decision *d = &m->branches.v[i]->decisions[k];
+
+			if (d->type == DECISION_REMOVE_ADMIN &&
+			    hash_equal(&d->person.h, &e->author.h))
+				return true;
+		}
+	return false;
+}
+
+static bool
+is_clean(const struct merging *m, const size_t *path, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (is_tainted(m, m->branches.v[path[i]]))
+			return false;
+	return true;
+}
+
+/* The longest valid branch by admins whom none removes stays, or the one whose head's id starts
+ * with @keep. */
 static int
 choose(struct merging *m, const char *keep, struct err *err)
 {
@@ -180,14 +205,20 @@ choose(struct merging *m, const char *keep, struct err *err)
 		if (!is_head(m, i) || (keep != NULL && strncmp(hex(id).s, keep, strlen(keep)) != 0))
 			continue;
 		n = path_to(m, i, path);
-		if (n <= m->n_kept || !is_valid(m, path, n))
+		if (n <= m->n_kept || (keep == NULL && !is_clean(m, path, n)) ||
+		    !is_valid(m, path, n))
 			continue;
 		memcpy(m->kept, path, n * sizeof *path);
 		m->n_kept = n;
 	}
+	if (m->n_kept == 0 && keep == NULL)
+		return err_set(
+			err, ERR_NOENT,
+			"on every branch somebody decided whom a branch removes: say which to "
+			"keep (tillfs trust merge --keep ID)");
 	if (m->n_kept == 0)
-		return err_set(err, ERR_NOENT, "no branch of the ledger %s%s can be kept",
-			       keep != NULL ? "with the head " : "", keep != NULL ? keep : "");
+		return err_set(err, ERR_NOENT,
+			       "no branch of the ledger with the head %s can be kept", keep);
 	for (size_t i = 0; i < m->branches.n; i++) {
 		if (!is_head(m, i) || i == m->kept[m->n_kept - 1])
 			continue;
@@ -249,6 +280,19 @@ is_kept(const struct merging *m, size_t at)
 	return false;
 }
 
+/* Decides something again, if it makes sense and comes from somebody who is above suspicion. */
+static bool
+try_decision(struct merging *m, const struct ledger_entry *e, const struct decision *d)
+{
+	if (m->n_decisions >= LEDGER_DECISIONS_MAX || is_tainted(m, e))
+		return false;
+	add_decision(m, d);
+	if (rehearse(m, NULL) == 0)
+		return true;
+	m->n_decisions--;
+	return false;
+}
+
 /* Repeats what was decided on the other branches. */
 static void
 repeat(struct merging *m, struct repo_merge *ret)
@@ -257,16 +301,12 @@ repeat(struct merging *m, struct repo_merge *ret)
 		for (size_t k = 0; !is_kept(m, i) && k < m->branches.v[i]->n_decisions; k++) {
 			const struct decision *d = &m->branches.v[i]->decisions[k];
 
-			if (d->type == DECISION_MERGE || d->type == DECISION_SUMMARY ||
-			    m->n_decisions >= LEDGER_DECISIONS_MAX)
+			if (d->type == DECISION_MERGE || d->type == DECISION_SUMMARY)
 				continue;
-			add_decision(m, d);
-			if (rehearse(m, NULL) == 0) {
+			if (try_decision(m, m->branches.v[i], d))
 				ret->repeated++;
-			} else {
-				m->n_decisions--;
+			else
 				ret->dropped++;
-			}
 		}
 }
 

@@ -153,6 +153,15 @@ def wait_until(condition, seconds=30):
         time.sleep(0.01)
 
 
+def open_files(pid):
+    """What a process has open now; descriptors come and go meanwhile."""
+    folder, found = f"/proc/{pid}/fd", []
+    for fd in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"{folder}/{fd}"))
+    return found
+
+
 def write_files(folder, files):
     """Write {name: text or bytes} below a folder."""
     for name, content in files.items():

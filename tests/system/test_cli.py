@@ -367,10 +367,7 @@ def test_the_second_run_of_a_writer_is_locked_out(repo, folder):
     (big / "scan").write_bytes(os.urandom(192 << 20))
     first = repo.tillfs.start(*repo.backup_arguments("big"), cwd=folder)
     try:
-        descriptors = f"/proc/{first.pid}/fd"
-        harness.wait_until(lambda: str(big / "scan") in [
-            os.readlink(os.path.join(descriptors, fd)) for fd in os.listdir(descriptors)
-            if os.path.lexists(os.path.join(descriptors, fd))])
+        harness.wait_until(lambda: str(big / "scan") in harness.open_files(first.pid))
         first.send_signal(signal.SIGSTOP)
         done = repo.backup("big", cwd=folder, code=1)
         assert "till-03" in done.stderr or "another" in done.stderr
