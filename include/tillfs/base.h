@@ -280,6 +280,12 @@ MUST_CHECK bool time_parse_rfc3339(struct slice text, int64_t *ret); /* any offs
 MUST_CHECK int time_business_date(int64_t utc_sec, const char *zone, int cutoff_min,
 				  struct date *ret, struct err *err);
 
+/* ---- several things at once ------------------------------------------------------------ */
+
+/* Calls @fn with 0 … n - 1, at most @threads at a time, the caller's among them.  Returns when all
+ * have ended. */
+void tasks_run(size_t n, unsigned threads, void (*fn)(void *arg, size_t i), void *arg);
+
 /* ---- log ------------------------------------------------------------------------------- */
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };

@@ -79,6 +79,51 @@ keep_new(struct repo *r, struct collector *c)
 		o->n = n;
 }
 
+#define THREADS 16u
+
+/* Several objects fetched at the same time. */
+struct fetching {
+	struct repo *repo;
+	struct grant_objects *objects;
+	pthread_mutex_t lock;
+	int code; /* the first failure; protected by lock, with err */
+	struct err err;
+};
+
+static void
+fetch_one(void *arg, size_t i)
+{
+	struct fetching *f = arg;
+	struct grant_object *o = &f->objects->v[i];
+	struct err err = ERR_INIT;
+	char key[192];
+	int k;
+
+	grant_key_format(o->reseal, &f->repo->self, &o->id, key, sizeof key);
+	k = store_get_all(f->repo->store, key, GRANT_OBJECT_MAX, &o->bytes, &err);
+	if (k == 0 || k == ERR_NOENT || k == ERR_CORRUPT)
+		return; /* grants_take finds where the bytes don't fit the name */
+	pthread_mutex_lock(&f->lock);
+	if (f->code == 0) {
+		f->code = err_add(&err, k, "%s", key);
+		f->err = err;
+	}
+	pthread_mutex_unlock(&f->lock);
+}
+
+static int
+fetch_objects(struct repo *r, struct grant_objects *objects, struct err *err)
+{
+	struct fetching f = {.repo = r, .objects = objects};
+
+	pthread_mutex_init(&f.lock, NULL);
+	tasks_run(objects->n, r->distant ? THREADS : 1, fetch_one, &f);
+	pthread_mutex_destroy(&f.lock);
+	if (f.code < 0 && err != NULL)
+		*err = f.err;
+	return f.code;
+}
+
 int
 grants_fetch(struct repo *r, const struct ledger_state *ledger, struct grant_objects *ret,
 	     struct err *err)
@@ -99,17 +144,7 @@ grants_fetch(struct repo *r, const struct ledger_state *ledger, struct grant_obj
 	if (k < 0)
 		return err_add(err, k, "listing %s", prefix);
 	keep_new(r, &c);
-	for (size_t i = 0; i < ret->n; i++) {
-		char key[192];
-
-		grant_key_format(reseal, &r->self, &ret->v[i].id, key, sizeof key);
-		k = store_get_all(r->store, key, GRANT_OBJECT_MAX, &ret->v[i].bytes, err);
-		if (k == ERR_NOENT || k == ERR_CORRUPT)
-			continue; /* grants_take finds that the bytes don't fit the name */
-		if (k < 0)
-			return err_add(err, k, "%s", key);
-	}
-	return 0;
+	return fetch_objects(r, ret, err);
 }
 
 void

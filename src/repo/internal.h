@@ -7,7 +7,8 @@
  *	ledger_fork.c   several entries of one sequence
  *	pins.c          the highest seen, kept in the state folder
  *	grants.c, keys.c, access.c  grants and reseals; what this identity can open, and is shown
- *	scan.c, list.c  the snapshots that there are
+ *	scan.c, scan_wide.c, list.c  the snapshots that there are
+ *	early.c         what can be asked for before anything is known
  *	snapshot_open.c, cross.c   one snapshot, and what it says about others
  *	decide.c, enrol.c, merge.c what admins decide
  *	select.c, names.c, findings.c, ledger_entry.c
@@ -71,6 +72,9 @@ void ledger_keys_fini(struct ledger_keys *keys);
  */
 MUST_CHECK int ledger_load(struct repo *r, const struct ledger_keys *keys, struct ledger_view *ret,
 			   struct err *err);
+/* Has the next entries from keys[from] on fetched together, if the store is distant. */
+void ledger_fetch_together(struct repo *r, const struct ledger_keys *keys, size_t from);
+void ledger_batch_free(struct repo *r);
 /* One entry, checked against its key (I-1) but not its signature.  ERR_CORRUPT, ERR_NOENT, … */
 MUST_CHECK int ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry **ret,
 			    struct err *err);
@@ -181,6 +185,18 @@ struct snapshot_names {
 	size_t n, cap;
 };
 
+#define SNAPSHOTS_PREFIX "snapshots/"
+
+/* Takes keys under snapshots/ as they are listed. */
+struct snapshot_collector {
+	struct repo *repo;
+	struct snapshot_names *names;
+	char folder[64]; /* of the stranger told last */
+};
+int snapshot_collect(void *arg, const struct store_entry *entry, struct err *err);
+/* Every key of a distant store, in any order and perhaps twice. */
+MUST_CHECK int snapshots_list_wide(struct repo *r, struct snapshot_names *ret, struct err *err);
+
 /* Every key under snapshots/, ascending by writer, sequence, id, date, time. */
 MUST_CHECK int snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err);
 /* Drops names under which somebody else's object stands: copies of a snapshot. */
@@ -213,6 +229,25 @@ struct safe_text {
 };
 struct safe_text safe(const char *text);
 
+/* ---- early.c ---------------------------------------------------------------------------- */
+
+/*
+ * What opening a distant repository will ask for in any case, asked for at once: the config, the
+ * ledger's and the snapshots' listings.  Each is then taken once, by who would have asked.
+ */
+void early_begin(struct repo *r);
+void early_end(struct repo *r);
+/* Return: false when there is nothing early, and the caller must ask. */
+MUST_CHECK bool early_config(struct repo *r, struct buf *ret, int *ret_code, struct err *err);
+MUST_CHECK bool early_snapshots(struct repo *r, struct snapshot_names *ret, int *ret_code,
+				struct err *err);
+/*
+ * The ledger as it was listed at the same time as the snapshots, so that it may lack what a new
+ * snapshot refers to: it is listed again, while its entries are fetched.
+ */
+MUST_CHECK bool early_ledger(struct repo *r, struct ledger_keys *ret, int *ret_code,
+			     struct err *err);
+
 /* ---- trust.c ---- */
 
 #define CONFIG_KEY "config"
@@ -235,14 +270,17 @@ struct writer_label {
 
 struct repo {
 	struct store *store;              /* borrowed */
+	bool distant;                     /* a round trip costs more than a request */
 	const struct identity *identity;  /* borrowed; NULL when a writer opened it */
 	const struct writer_file *writer; /* borrowed; NULL when an identity opened it */
 	const struct seal_pair *pair;     /* the identity's or writer's */
 	struct fingerprint self;
 	char *state; /* may be NULL */
 	struct repo_config config;
-	struct seal_key *roster; /* secret memory; set before anybody else sees the repo */
-	bool opened;             /* what follows was filled once; under refreshing */
+	struct seal_key *roster;    /* secret memory; set before anybody else sees the repo */
+	bool opened;                /* what follows was filled once; under refreshing */
+	struct early *early;        /* while it is opened; NULL: none, or used */
+	struct ledger_batch *batch; /* under refreshing: entries fetched together */
 
 	pthread_mutex_t refreshing;
 	struct ledger_keys ledger_keys; /* under refreshing: the latest listing */

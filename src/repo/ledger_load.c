@@ -124,9 +124,90 @@ ledger_keys_fini(struct ledger_keys *keys)
 	*keys = (struct ledger_keys){0};
 }
 
-int
-ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry **ret,
-	     struct err *err)
+/* ---- entries fetched together ---- */
+
+#define BATCH_MAX     256u
+#define BATCH_THREADS 16u
+
+struct ledger_batch {
+	struct repo *repo;
+	size_t n;
+	struct {
+		struct ledger_key key;
+		struct buf bytes;
+		int code;
+		struct err err;
+	} v[BATCH_MAX];
+};
+
+static void
+fetch_one(void *arg, size_t i)
+{
+	struct ledger_batch *b = arg;
+	struct ledger_key_text name = ledger_key_format(b->v[i].key.seq, &b->v[i].key.id);
+
+	b->v[i].code = store_get_all(b->repo->store, name.s, LEDGER_OBJECT_MAX, &b->v[i].bytes,
+				     &b->v[i].err);
+}
+
+void
+ledger_batch_free(struct repo *r)
+{
+	struct ledger_batch *b = steal_ptr(&r->batch);
+
+	for (size_t i = 0; b != NULL && i < b->n; i++)
+		buf_fini(&b->v[i].bytes);
+	free(b);
+}
+
+void
+ledger_fetch_together(struct repo *r, const struct ledger_keys *keys, size_t from)
+{
+	struct ledger_batch *b;
+
+	if (!r->distant)
+		return;
+	ledger_batch_free(r);
+	r->batch = b = mem_alloc(sizeof *b);
+	b->repo = r;
+	b->n = (size_t)min_u64(keys->n - from, BATCH_MAX);
+	for (size_t i = 0; i < b->n; i++)
+		b->v[i].key = keys->v[from + i];
+	tasks_run(b->n, BATCH_THREADS, fetch_one, b);
+}
+
+/* The place of an entry in the batch; its n: none. */
+static size_t
+find_in_batch(const struct ledger_batch *b, const struct ledger_key *key)
+{
+	size_t i = 0;
+
+	while (i < b->n && key_cmp(&b->v[i].key, key) != 0)
+		i++;
+	return i;
+}
+
+/* An entry's bytes, from the batch where it is there. */
+static int
+entry_bytes(struct repo *r, const struct ledger_key *key, const struct ledger_batch *batch,
+	    const char *name, struct buf *ret, struct err *err)
+{
+	size_t i = batch != NULL ? find_in_batch(batch, key) : 0;
+
+	if (batch == NULL || i == batch->n)
+		return store_get_all(r->store, name, LEDGER_OBJECT_MAX, ret, err);
+	if (batch->v[i].code < 0) {
+		if (err != NULL)
+			*err = batch->v[i].err;
+		return batch->v[i].code;
+	}
+	buf_append(ret, batch->v[i].bytes.p, batch->v[i].bytes.len);
+	return 0;
+}
+
+static int
+fetch_entry(struct repo *r, const struct ledger_key *key, struct ledger_batch *batch,
+	    struct ledger_entry **ret, struct err *err)
 {
 	CLEANUP(ledger_entry_freep) struct ledger_entry *e = NULL;
 	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
@@ -135,7 +216,7 @@ ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry *
 	int k;
 
 	*ret = NULL;
-	k = store_get_all(r->store, name.s, LEDGER_OBJECT_MAX, &bytes, err);
+	k = entry_bytes(r, key, batch, name.s, &bytes, err);
 	if (k < 0)
 		return err_add(err, k, "%s", name.s);
 
@@ -152,6 +233,13 @@ ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry *
 			       e->seq);
 	*ret = steal_ptr(&e);
 	return 0;
+}
+
+int
+ledger_fetch(struct repo *r, const struct ledger_key *key, struct ledger_entry **ret,
+	     struct err *err)
+{
+	return fetch_entry(r, key, NULL, ret, err);
 }
 
 void
@@ -202,7 +290,7 @@ load_one(struct repo *r, const struct ledger_key *key, struct ledger_view *view,
 {
 	CLEANUP(ledger_entry_freep) struct ledger_entry *e = NULL;
 	struct err why = ERR_INIT;
-	int k = ledger_fetch(r, key, &e, &why);
+	int k = fetch_entry(r, key, r->batch, &e, &why);
 
 	if (k == ERR_CORRUPT || k == ERR_NOENT) {
 		ledger_view_break(r, view, "The ledger's entry %" PRIu64 " can't be read (%s)",
@@ -233,6 +321,8 @@ load(struct repo *r, const struct ledger_keys *keys, struct ledger_view *view, s
 		}
 		if (i + 1 < keys->n && keys->v[i + 1].seq == key->seq)
 			return ledger_fork_follow(r, keys, i, view, err);
+		if (r->batch == NULL || find_in_batch(r->batch, key) == r->batch->n)
+			ledger_fetch_together(r, keys, i);
 		k = load_one(r, key, view, err);
 		if (k <= 0)
 			return k;
@@ -250,6 +340,7 @@ ledger_load(struct repo *r, const struct ledger_keys *keys, struct ledger_view *
 	ledger_view_init(&view, &r->config);
 	*ret = (struct ledger_view){0};
 	k = load(r, keys, &view, err);
+	ledger_batch_free(r);
 	if (k < 0)
 		return k;
 	*ret = view;

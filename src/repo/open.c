@@ -49,9 +49,11 @@ same_view(const struct ledger_view *a, const struct ledger_view *b)
 static int
 fetch_ledger(struct repo *r, struct fetched *f, struct err *err)
 {
-	int k = ledger_list(r, &f->keys, err);
 	bool rolled_back, shorter;
+	int k;
 
+	if (!early_ledger(r, &f->keys, &k, err))
+		k = ledger_list(r, &f->keys, err);
 	if (k < 0)
 		return k;
 	if (r->opened && r->ledger.broken == NULL && ledger_keys_equal(&f->keys, &r->ledger_keys))
@@ -76,8 +78,10 @@ fetch_ledger(struct repo *r, struct fetched *f, struct err *err)
 static int
 fetch_all(struct repo *r, struct fetched *f, struct err *err)
 {
-	int k = snapshots_scan(r, &f->names, err);
+	int k;
 
+	if (!early_snapshots(r, &f->names, &k, err))
+		k = snapshots_scan(r, &f->names, err);
 	if (k < 0)
 		return k;
 	snapshots_digest(&f->names, &f->digest);
@@ -158,6 +162,8 @@ repo_refresh(struct repo *r, bool *ret_changed, struct err *err)
 
 	pthread_mutex_lock(&r->refreshing);
 	k = refresh(r, &changed, err);
+	early_end(r);
+	ledger_batch_free(r);
 	pthread_mutex_unlock(&r->refreshing);
 	if (ret_changed != NULL)
 		*ret_changed = k == 0 && changed;
@@ -172,6 +178,7 @@ repo_new(struct store *store, const char *state)
 	struct repo *r = mem_alloc(sizeof *r);
 
 	r->store = store;
+	r->distant = store_local_path(store) == NULL;
 	r->state = state != NULL ? str_copy(state) : NULL;
 	pthread_mutex_init(&r->refreshing, NULL);
 	pthread_mutex_init(&r->lock, NULL);
@@ -182,8 +189,10 @@ repo_new(struct store *store, const char *state)
 static int
 open_all(struct repo *r, struct err *err)
 {
-	int k = trust_read_config(r, err);
+	int k;
 
+	early_begin(r);
+	k = trust_read_config(r, err);
 	if (k < 0)
 		return k;
 	k = r->identity != NULL ? trust_check_identity(r, err) : trust_check_writer(r, err);
@@ -248,6 +257,7 @@ repo_close(struct repo *r)
 	keys_fini(r);
 	names_fini(r);
 	findings_fini(r);
+	early_end(r);
 	pins_fini(&r->pins);
 	ledger_keys_fini(&r->ledger_keys);
 	ledger_view_fini(&r->ledger);

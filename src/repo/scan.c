@@ -7,17 +7,9 @@
 
 #include <stdio.h>
 
-#define SNAPSHOTS_PREFIX "snapshots/"
-
-struct collector {
-	struct repo *repo;
-	struct snapshot_names *names;
-	char folder[64]; /* of the stranger told last */
-};
-
 /* Tells of the first stranger in each writer's folder; the listing is in order. */
 static void
-tell_stranger(struct collector *c, const char *key)
+tell_stranger(struct snapshot_collector *c, const char *key)
 {
 	const char *rest = key + strlen(SNAPSHOTS_PREFIX);
 	char folder[sizeof c->folder];
@@ -33,10 +25,10 @@ tell_stranger(struct collector *c, const char *key)
 		safe(key).s);
 }
 
-static int
-collect(void *arg, const struct store_entry *entry, struct err *err)
+int
+snapshot_collect(void *arg, const struct store_entry *entry, struct err *err)
 {
-	struct collector *c = arg;
+	struct snapshot_collector *c = arg;
 	struct snapshot_names *n = c->names;
 	struct snapshot_name name;
 
@@ -75,12 +67,13 @@ snapshot_name_cmp(const void *a, const void *b)
 int
 snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err)
 {
-	struct collector c = {.repo = r, .names = ret};
+	struct snapshot_collector c = {.repo = r, .names = ret};
 	size_t n = 0;
 	int k;
 
 	*ret = (struct snapshot_names){0};
-	k = store_list(r->store, SNAPSHOTS_PREFIX, false, collect, &c, err);
+	k = r->distant ? snapshots_list_wide(r, ret, err)
+		       : store_list(r->store, SNAPSHOTS_PREFIX, false, snapshot_collect, &c, err);
 	if (k < 0)
 		return err_add(err, k, "listing the snapshots");
 	if (ret->n > 0)

@@ -10,7 +10,10 @@ int
 trust_read_config(struct repo *r, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
-	int k = store_get_all(r->store, CONFIG_KEY, CONFIG_OBJECT_MAX, &bytes, err);
+	int k;
+
+	if (!early_config(r, &bytes, &k, err))
+		k = store_get_all(r->store, CONFIG_KEY, CONFIG_OBJECT_MAX, &bytes, err);
 
 	if (k == ERR_NOENT)
 		return err_set(err, k,

@@ -1,0 +1,261 @@
+/*
+ * scan_wide.c - the keys under snapshots/ of a distant store, in few round trips however many
+ * there are.
+ *
+ * A listing comes in pages, one after the other.  So the first page is asked for together with the
+ * names of the writers' folders; where it isn't all, the folders' dates are next, and then many
+ * pages at once: a writer, a year, a month or a day each, as coarse as fits into a page or two.
+ *
+ * Layer 3.  Format: docs/format.md section 2.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+
+#define FIRST_MAX  1000u /* keys of the first page: more is a second round trip */
+#define PAGES_KEYS 2000u /* keys that a part may have by estimate */
+#define THREADS    16u
+#define STOP       1 /* what ends the first listing: no error */
+
+/* Text of fixed size: a prefix of keys. */
+struct prefix {
+	char s[64];
+};
+struct prefixes {
+	struct prefix *v;
+	size_t n, cap;
+};
+
+static void
+prefixes_fini(struct prefixes *p)
+{
+	free(p->v);
+}
+
+/* One listing of several.  Parts are listed at the same time and put together in order. */
+struct part {
+	struct prefix prefix;
+	bool folders; /* the names of folders, not of snapshots */
+	size_t max;   /* snapshots after which to stop; 0: none */
+	struct snapshot_names names;
+	struct prefixes below;
+	bool stopped;
+	int code;
+	struct err err;
+};
+struct parts {
+	struct repo *repo;
+	struct part *v;
+	size_t n;
+};
+
+static void
+parts_fini(struct parts *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		snapshot_names_fini(&p->v[i].names);
+		prefixes_fini(&p->v[i].below);
+	}
+	free(p->v);
+}
+
+static int
+collect_folder(void *arg, const struct store_entry *entry, struct err *err)
+{
+	struct prefixes *p = arg;
+
+	(void)err;
+	/* What isn't a writer's or a date's folder is told by the listing of names, or is empty. */
+	if (!entry->is_prefix || strlen(entry->key) >= sizeof p->v->s)
+		return 0;
+	if (p->n >= SNAPSHOT_KEYS_MAX)
+		return 0;
+	array_reserve(p->v, p->n, p->cap);
+	(void)snprintf(p->v[p->n++].s, sizeof p->v->s, "%s", entry->key);
+	return 0;
+}
+
+struct limited {
+	struct snapshot_collector c;
+	const struct part *part;
+};
+
+static int
+collect_limited(void *arg, const struct store_entry *entry, struct err *err)
+{
+	struct limited *l = arg;
+
+	if (l->part->max > 0 && l->part->names.n >= l->part->max)
+		return STOP;
+	return snapshot_collect(&l->c, entry, err);
+}
+
+static void
+list_part(void *arg, size_t i)
+{
+	struct parts *parts = arg;
+	struct part *p = &parts->v[i];
+	struct limited l = {.c = {.repo = parts->repo, .names = &p->names}, .part = p};
+
+	p->code = p->folders ? store_list(parts->repo->store, p->prefix.s, true, collect_folder,
+					  &p->below, &p->err)
+			     : store_list(parts->repo->store, p->prefix.s, false, collect_limited,
+					  &l, &p->err);
+	p->stopped = p->code == STOP;
+	if (p->stopped)
+		p->code = 0;
+}
+
+static int
+list_parts(struct parts *p, struct err *err)
+{
+	tasks_run(p->n, THREADS, list_part, p);
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i].code < 0) {
+			if (err != NULL)
+				*err = p->v[i].err;
+			return p->v[i].code;
+		}
+	}
+	return 0;
+}
+
+static struct part
+part_of(const char *prefix, size_t len, bool folders)
+{
+	struct part p = {.folders = folders};
+
+	(void)snprintf(p.prefix.s, sizeof p.prefix.s, "%.*s", (int)len, prefix);
+	return p;
+}
+
+/* ---- how to divide ---- */
+
+/* The length of the prefix that @level leaves of snapshots/<writer>/2026-11-20/. */
+static size_t
+level_len(const char *date_folder, unsigned level)
+{
+	static const size_t cut[] = {11, 6, 3, 0}; /* writer, year, month, day */
+	size_t len = strlen(date_folder);
+
+	return len > cut[level] ? len - cut[level] : len;
+}
+
+/* The most dates that share a prefix of that level. */
+static size_t
+most_together(const struct prefixes *dates, unsigned level)
+{
+	size_t most = 0, together = 0;
+
+	for (size_t i = 0; i < dates->n; i++) {
+		size_t len = level_len(dates->v[i].s, level);
+		bool same = i > 0 && strncmp(dates->v[i].s, dates->v[i - 1].s, len) == 0;
+
+		together = same ? together + 1 : 1;
+		most = max_u64(most, together);
+	}
+	return most;
+}
+
+/* The parts of a writer's dates; @per_date: snapshots to expect of each. */
+static void
+divide(const struct prefixes *dates, size_t per_date, struct prefixes *ret)
+{
+	unsigned level = 0;
+
+	while (level < 3 && most_together(dates, level) * per_date > PAGES_KEYS)
+		level++;
+	for (size_t i = 0; i < dates->n; i++) {
+		size_t len = level_len(dates->v[i].s, level);
+
+		if (i > 0 && strncmp(dates->v[i].s, dates->v[i - 1].s, len) == 0)
+			continue;
+		array_reserve(ret->v, ret->n, ret->cap);
+		(void)snprintf(ret->v[ret->n++].s, sizeof ret->v->s, "%.*s", (int)len,
+			       dates->v[i].s);
+	}
+}
+
+/* Snapshots a date in the first page. */
+static size_t
+density(const struct snapshot_names *first)
+{
+	size_t dates = 1;
+
+	for (size_t i = 1; i < first->n; i++)
+		dates += first->v[i].date.days != first->v[i - 1].date.days ||
+			 !writer_id_equal(&first->v[i].writer, &first->v[i - 1].writer);
+	return first->n / dates + 1;
+}
+
+/* ---- the whole ---- */
+
+/* The dates of every writer, and how they are divided into parts. */
+static int
+plan(struct repo *r, const struct prefixes *writers, size_t per_date, struct prefixes *ret,
+     struct err *err)
+{
+	CLEANUP(parts_fini) struct parts dates = {.repo = r};
+	int k;
+
+	dates.v = mem_array(writers->n, sizeof *dates.v);
+	dates.n = writers->n;
+	for (size_t i = 0; i < writers->n; i++)
+		dates.v[i] = part_of(writers->v[i].s, strlen(writers->v[i].s), true);
+	k = list_parts(&dates, err);
+	if (k < 0)
+		return k;
+	for (size_t i = 0; i < dates.n; i++)
+		divide(&dates.v[i].below, per_date, ret);
+	return 0;
+}
+
+static int
+list_all(struct repo *r, const struct prefixes *prefixes, struct snapshot_names *ret,
+	 struct err *err)
+{
+	CLEANUP(parts_fini) struct parts all = {.repo = r};
+	int k;
+
+	all.v = mem_array(prefixes->n, sizeof *all.v);
+	all.n = prefixes->n;
+	for (size_t i = 0; i < prefixes->n; i++)
+		all.v[i] = part_of(prefixes->v[i].s, strlen(prefixes->v[i].s), false);
+	k = list_parts(&all, err);
+	for (size_t i = 0; i < all.n && k == 0; i++) {
+		const struct snapshot_names *part = &all.v[i].names;
+
+		for (size_t j = 0; j < part->n; j++) {
+			if (ret->n >= SNAPSHOT_KEYS_MAX)
+				return err_set(err, ERR_CORRUPT, "there are more than %u snapshots",
+					       SNAPSHOT_KEYS_MAX);
+			array_reserve(ret->v, ret->n, ret->cap);
+			ret->v[ret->n++] = part->v[j];
+		}
+	}
+	return k;
+}
+
+int
+snapshots_list_wide(struct repo *r, struct snapshot_names *ret, struct err *err)
+{
+	CLEANUP(parts_fini) struct parts first = {.repo = r};
+	CLEANUP(prefixes_fini) struct prefixes parts = {0};
+	int k;
+
+	first.v = mem_array(2, sizeof *first.v);
+	first.n = 2;
+	first.v[0] = part_of(SNAPSHOTS_PREFIX, strlen(SNAPSHOTS_PREFIX), false);
+	first.v[0].max = FIRST_MAX;
+	first.v[1] = part_of(SNAPSHOTS_PREFIX, strlen(SNAPSHOTS_PREFIX), true);
+	k = list_parts(&first, err);
+	if (k < 0)
+		return k;
+	if (!first.v[0].stopped) {
+		*ret = first.v[0].names;
+		first.v[0].names = (struct snapshot_names){0};
+		return 0;
+	}
+	k = plan(r, &first.v[1].below, density(&first.v[0].names), &parts, err);
+	return k < 0 ? k : list_all(r, &parts, ret, err);
+}
