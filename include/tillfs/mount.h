@@ -1,20 +1,27 @@
 /*
  * mount.h - serve a view through FUSE.  The one module that includes libfuse.
  *
- * Layer 6: uses view.
+ * Layer 6: uses view, audit.
  */
 #ifndef TILLFS_MOUNT_H
 #define TILLFS_MOUNT_H
 
+#include "tillfs/audit.h"
 #include "tillfs/base.h"
+#include "tillfs/sandbox.h"
 #include "tillfs/view.h"
+
+struct mount_helper;
 
 struct mount_options {
 	const char *dir;    /* the mount point */
 	const char *source; /* shown in /proc/mounts: the repository's URL */
 	const char *fuse;   /* comma separated -o options, or NULL */
 	bool foreground;
-	unsigned refresh_s; /* 0: never */
+	unsigned refresh_s;                   /* 0: never */
+	struct audit *audit;                  /* borrowed: where accesses are recorded, or NULL */
+	struct mount_helper *helper;          /* borrowed; may be NULL without audit and sandbox */
+	const struct sandbox_policy *sandbox; /* borrowed; NULL: none */
 };
 
 /**
@@ -33,6 +40,17 @@ struct mount_daemon;
 MUST_CHECK int mount_daemonize(bool foreground, struct mount_daemon **ret, struct err *err);
 /* Tells the waiting parent: NULL for success, else why not; prints nothing itself. */
 void mount_daemon_report(struct mount_daemon *d, const char *failure);
+
+/**
+ * mount_helper_start - fork the small process that does what the serving one may not do itself.
+ * @dir:    what it may unmount
+ * @forget: called in it, to wipe what it inherited
+ * Before any secret and any thread.  It ends with mount_helper_stop, or with this process.
+ */
+MUST_CHECK int mount_helper_start(const char *dir, void (*forget)(void), struct mount_helper **ret,
+				  struct err *err);
+void mount_helper_stop(struct mount_helper *h);
+DEFINE_FREEP(struct mount_helper *, mount_helper_stop)
 
 /**
  * mount_serve - mount, report readiness, serve until unmounted or told to stop (SIGINT, SIGTERM,

@@ -80,6 +80,10 @@ MUST_CHECK int store_open(const char *url, const struct store_options *options, 
 void store_close(struct store *s);
 DEFINE_FREEP(struct store *, store_close)
 const char *store_url(const struct store *s); /* without credentials */
+/* Tells which files of this machine a store opens later, beside what TLS and resolvers read: keys,
+ * certificates.  A relative path is of the current folder. */
+void store_reads(const char *url, const struct store_options *options,
+		 void (*fn)(void *arg, const char *path), void *arg);
 /* The folder of a local store, which a backup must not descend into; NULL for others. */
 const char *store_local_path(const struct store *s);
 

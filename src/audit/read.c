@@ -74,7 +74,8 @@ give(struct carried *c, const struct audit_entry *e, struct err *err)
 	}
 	if (!matches(c->filter, e))
 		return 0;
-	if (text_is(e->kind, "open") && e->ended_ns == 0) {
+	if (e->number != 0 && e->ended_ns == 0 && text_is(e->result, "ok") &&
+	    !text_is(e->kind, "list")) {
 		array_reserve(c->wanted, c->n, c->cap);
 		c->wanted[c->n++] = (struct wanted){e->session, e->number};
 	}

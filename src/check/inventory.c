@@ -52,7 +52,7 @@ take(void *arg, const struct store_entry *entry, struct err *err)
 		array_reserve(inv->sealed, inv->n_sealed, inv->cap_sealed);
 		inv->sealed[inv->n_sealed++] = str_copy(key);
 	} else if (strcmp(key, "config") != 0 && !begins_with(key, "ledger/") &&
-		   !begins_with(key, "snapshots/")) {
+		   !begins_with(key, "snapshots/") && !begins_with(key, "audit/")) {
 		if (job->options->only == NULL)
 			tell_stranger(job, key); /* of the others, repo has told */
 	}

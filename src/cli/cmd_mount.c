@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "internal.h"
+#include "tillfs/cache.h"
 #include "tillfs/mount.h"
 
 /* What -o says that is ours, and what is left for FUSE. */
@@ -23,9 +24,20 @@ static const struct {
 	const char *name;
 	enum option option;
 } known[] = {
-	{"identity=", OPT_IDENTITY},     {"config=", OPT_CONFIG},   {"state=", OPT_STATE},
-	{"memory=", OPT_MEMORY},         {"refresh=", OPT_REFRESH}, {"cache=", OPT_CACHE},
-	{"cache-size=", OPT_CACHE_SIZE}, {"budget=", OPT_BUDGET},   {"offline", OPT_OFFLINE},
+	{"identity=", OPT_IDENTITY},
+	{"config=", OPT_CONFIG},
+	{"state=", OPT_STATE},
+	{"memory=", OPT_MEMORY},
+	{"refresh=", OPT_REFRESH},
+	{"cache=", OPT_CACHE},
+	{"cache-size=", OPT_CACHE_SIZE},
+	{"budget=", OPT_BUDGET},
+	{"offline", OPT_OFFLINE},
+	{"no-sandbox", OPT_NO_SANDBOX},
+	{"audit=", OPT_AUDIT},
+	{"audit-required", OPT_AUDIT_REQUIRED},
+	{"case=", OPT_CASE},
+	{"reason=", OPT_REASON},
 };
 
 /* A mount option that stands for one of ours; what the command line says itself wins. */
@@ -113,6 +125,61 @@ read_numbers(const struct cli *c, struct mount_options *o, struct view_options *
 	return r < 0 ? r : prices_read(c, &v->prices, err);
 }
 
+static int
+open_audit(const struct cli *c, struct session *s, struct err *err)
+{
+	CLEANUP(freep) char *path = NULL;
+	CLEANUP(freep) char *state = NULL;
+	struct audit_options o;
+	int r = access_options(c, &o, &path, &state, err);
+
+	if (r < 0 || o.path == NULL)
+		return r;
+	o.signer = s->identity->pair;
+	o.required = option_given(c, OPT_AUDIT_REQUIRED) || c->config.audit_required;
+	return audit_open(&o, &s->audit, err);
+}
+
+static void
+allow_read(void *policy, const char *path)
+{
+	sandbox_allow_read(policy, path);
+}
+
+/* What the serving process may still do: read its store, write what it remembers. */
+static int
+read_policy(const struct cli *c, const struct session *s, struct sandbox_policy *ret,
+	    struct err *err)
+{
+	struct store_options options = {.cacert = option_given(c, OPT_CACERT)
+							  ? option_value(c, OPT_CACERT)
+							  : c->config.cacert};
+	const char *local = store_local_path(s->store);
+	CLEANUP(freep) char *state = NULL;
+	CLEANUP(freep) char *log = NULL;
+	const char *url;
+	int r = session_state(c, &state, err);
+
+	if (r == 0)
+		r = session_url(c, &url, err);
+	if (r < 0)
+		return r;
+	sandbox_allow_system(ret);
+	sandbox_allow_write(ret, state);
+	if (s->audit != NULL) {
+		log = str_copy(audit_path(s->audit));
+		*strrchr(log, '/') = '\0';
+		sandbox_allow_write(ret, log[0] != '\0' ? log : "/");
+	}
+	if (s->cache != NULL)
+		sandbox_allow_write(ret, diskcache_folder(s->cache));
+	if (local != NULL)
+		sandbox_allow_read(ret, local);
+	store_reads(url, &options, allow_read, ret);
+	ret->network = local == NULL && !option_given(c, OPT_OFFLINE);
+	return 0;
+}
+
 /* What happens in the background, so that secrets and threads exist there only. */
 static int
 serve(const struct cli *c, struct mount_options *o, struct view_options *v,
@@ -120,11 +187,18 @@ serve(const struct cli *c, struct mount_options *o, struct view_options *v,
 {
 	CLEANUP(session_close) struct session s = {0};
 	CLEANUP(view_freep) struct view *view = NULL;
+	CLEANUP(sandbox_policy_fini) struct sandbox_policy policy = {0};
 	int r;
 
 	r = session_open(c, &s, err);
+	if (r == 0)
+		r = open_audit(c, &s, err);
+	if (r == 0)
+		r = read_policy(c, &s, &policy, err);
 	if (r < 0)
 		return r;
+	o->sandbox = option_given(c, OPT_NO_SANDBOX) ? NULL : &policy;
+	o->audit = s.audit;
 	o->source = store_url(s.store);
 	v->cache = s.cache;
 	v->meter = s.meter;
@@ -139,6 +213,7 @@ cmd_mount(struct cli *c, struct err *err)
 	struct mount_options o = {.foreground = option_given(c, OPT_FOREGROUND)};
 	struct view_options v = {0};
 	struct mount_daemon *daemon = NULL;
+	CLEANUP(mount_helper_stopp) struct mount_helper *helper = NULL;
 	bool had_config = option_given(c, OPT_CONFIG);
 	const char *url;
 	int r;
@@ -160,7 +235,10 @@ cmd_mount(struct cli *c, struct err *err)
 		return r;
 
 	(void)signal(SIGPIPE, SIG_IGN); /* a parent that is gone is no reason to end */
-	r = serve(c, &o, &v, daemon, err);
+	r = mount_helper_start(o.dir, passphrase_forget, &helper, err);
+	o.helper = helper;
+	if (r == 0)
+		r = serve(c, &o, &v, daemon, err);
 	if (r < 0)
 		mount_daemon_report(daemon, err->msg);
 	return r;

@@ -14,6 +14,10 @@ static const char about_snapshots[] = "SNAPSHOT is `latest`, `latest@WRITER`, a 
 				      "2026-11-20, DATE@WRITER, or the beginning of "
 				      "an id. The first colon separates it from the path.";
 
+static const char about_log[] = "LOG is a file, or the folder that --audit was given; by default, "
+				"what the configuration says. "
+				"Reading it becomes an entry, signed with the identity.";
+
 const struct command commands[] = {
 	{"identity new", "FILE", "make an identity that can read",
 	 "Asks for a passphrase, twice, and writes FILE and FILE.pub. TILLFS_PASSPHRASE or "
@@ -63,10 +67,11 @@ const struct command commands[] = {
 	{"mount", "[URL] DIR", "mount the snapshots, by date",
 	 "Returns when the mount can be used. In /etc/fstab the type is tillfs, and identity=FILE, "
 	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE, refresh=SECONDS, cache=DIR, "
-	 "cache-size=SIZE, offline and budget=SIZE are options.",
+	 "cache-size=SIZE, offline, budget=SIZE, "
+	 "audit=FILE, audit-required, case=REF, reason=TEXT and no-sandbox are options.",
 	 1, 2,
 	 OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH, OPT_BUDGET, OPT_PRICE_GB,
-		 OPT_PRICE_REQUESTS),
+		 OPT_PRICE_REQUESTS, OPT_AUDIT_REQUIRED, AUDIT_OPTIONS, OPT_NO_SANDBOX),
 	 cmd_mount},
 	{"pin", "SNAPSHOT[:PATH]", "fetch a path into the cache and keep it there",
 	 "What is pinned can be read with --offline and isn't evicted. Run it again to go on after "
@@ -135,6 +140,22 @@ const struct command commands[] = {
 	 "people, the longest branch is kept, or the one that --keep names, and what the others "
 	 "decided is decided again where that makes sense.",
 	 0, 0, OPTIONS(OPT_KEEP), cmd_trust_merge},
+	{"audit show", "[LOG]", "show who opened what, from an access log", about_log, 0, 1,
+	 OPTIONS(OPT_SINCE, OPT_UNTIL, OPT_USER, OPT_PATH, OPT_SNAPSHOT, OPT_RESULT, OPT_JSON,
+		 OPT_CASE, OPT_REASON),
+	 cmd_audit_show},
+	{"audit export", "[LOG]", "write an access log as JSON or CSV", about_log, 0, 1,
+	 OPTIONS(OPT_JSON, OPT_CSV, OPT_SINCE, OPT_UNTIL, OPT_USER, OPT_PATH, OPT_SNAPSHOT,
+		 OPT_RESULT, OPT_CASE, OPT_REASON),
+	 cmd_audit_export},
+	{"audit verify", "[LOG]", "look for tampering with an access log",
+	 "Finds entries that were changed, removed, reordered or cut off, and says from where on "
+	 "nothing is proven. --key names who must have signed, by a .pub file. Exit status 4 means "
+	 "that something doesn't fit.",
+	 0, 1, OPTIONS(OPT_KEY, OPT_PUBLISHED, OPT_JSON), cmd_audit_verify},
+	{"audit publish", "[LOG]", "put a signed head of an access log into the repository",
+	 "What a log had by then can't be changed unnoticed any more, not even by its owner.", 0, 1,
+	 NO_OPTIONS, cmd_audit_publish},
 	{"trust import", "CARD", "trust the founder of a repository whose card was handed over",
 	 "CARD is a file, or - for standard input; the identity's file gets the pin.", 1, 1,
 	 NO_OPTIONS, cmd_trust_import},

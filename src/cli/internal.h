@@ -107,6 +107,13 @@ enum option {
 	OPT_EXPIRES,
 	OPT_LAST,
 	OPT_KEEP,
+	OPT_SINCE,
+	OPT_USER,
+	OPT_PATH,
+	OPT_SNAPSHOT,
+	OPT_RESULT,
+	OPT_PUBLISHED,
+	OPT_NO_SANDBOX,
 	OPT_END,
 };
 
@@ -264,6 +271,9 @@ void session_stop_recording(struct session *s); /* called by session_close */
 MUST_CHECK int access_options(const struct cli *c, struct audit_options *ret, char **ret_path,
 			      char **ret_state, struct err *err);
 
+/* The file of the access log that a command is about; owned by the caller. */
+MUST_CHECK int audit_log_operand(const struct cli *c, char **ret, struct err *err);
+
 /* A snapshot and a path in it, from SNAPSHOT[:PATH]. */
 struct target {
 	struct repo_opened *opened;
@@ -334,6 +344,10 @@ int cmd_check(struct cli *c, struct err *err);
 int cmd_diff(struct cli *c, struct err *err);
 int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
+int cmd_audit_show(struct cli *c, struct err *err);
+int cmd_audit_export(struct cli *c, struct err *err);
+int cmd_audit_verify(struct cli *c, struct err *err);
+int cmd_audit_publish(struct cli *c, struct err *err);
 int cmd_verify(struct cli *c, struct err *err);
 int cmd_query(struct cli *c, struct err *err);
 int cmd_writer_revoke(struct cli *c, struct err *err);

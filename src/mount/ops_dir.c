@@ -13,15 +13,23 @@ dir_of(const struct fuse_file_info *fi)
 }
 
 static int
-open_dir(struct mount_fs *fs, struct view_node *n, struct fuse_file_info *fi)
+open_dir(fuse_req_t req, struct view_node *n, struct fuse_file_info *fi)
 {
+	struct mount_fs *fs = mount_fs_of(req);
 	struct err err = ERR_INIT;
 	struct view_dir *d;
-	int r;
+	int error, r;
 
 	r = view_opendir(fs->view, n, &d, &err);
-	if (r < 0)
+	if (r < 0) {
+		mount_record_failed(req, "list", n, NULL, r, err.msg);
 		return mount_failed(n, NULL, "open directory", r, &err);
+	}
+	error = mount_record(req, "list", n, NULL);
+	if (error != 0) {
+		view_closedir(fs->view, d);
+		return error;
+	}
 	fi->fh = (uintptr_t)d;
 	fi->cache_readdir = fi->keep_cache = view_node_immutable(n);
 	return 0;
@@ -32,7 +40,7 @@ void
 op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount_fs *fs = mount_fs_of(req);
-	int error = open_dir(fs, mount_node_of(fs, ino), fi);
+	int error = open_dir(req, mount_node_of(fs, ino), fi);
 
 	if (error != 0)
 		fuse_reply_err(req, error);
@@ -127,6 +135,7 @@ read_dir(struct reply *reply, struct view_node *dir, struct view_dir *d, uint64_
 	/* What was read before the error is delivered; the next call meets it again. */
 	if (r == ERR_NOENT || reply->len > 0)
 		return 0;
+	mount_record_failed(reply->req, "list", dir, NULL, r, err.msg);
 	return mount_failed(dir, NULL, "list", r, &err);
 }
 

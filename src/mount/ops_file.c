@@ -11,10 +11,45 @@
 /* What the kernel's readahead would ask for at the first read. */
 #define STORE_MAX (128u * KIB)
 
-static struct view_file *
-file_of(const struct fuse_file_info *fi)
+static struct mount_handle *
+handle_of(const struct fuse_file_info *fi)
 {
-	return (struct view_file *)(uintptr_t)fi->fh;
+	return (struct mount_handle *)(uintptr_t)fi->fh;
+}
+
+/* ---- open files ------------------------------------------------------------------------ */
+
+static struct mount_handle *
+handle_new(struct mount_fs *fs, struct view_file *f, uint64_t access)
+{
+	struct mount_handle *h = mem_alloc(sizeof *h);
+
+	h->file = f;
+	h->access = access;
+	pthread_mutex_lock(&fs->lock);
+	LIST_INSERT_HEAD(&fs->handles, h, in_open);
+	pthread_mutex_unlock(&fs->lock);
+	return h;
+}
+
+static void
+handle_close(struct mount_fs *fs, struct mount_handle *h)
+{
+	pthread_mutex_lock(&fs->lock);
+	LIST_REMOVE(h, in_open);
+	pthread_mutex_unlock(&fs->lock);
+	if (fs->audit != NULL)
+		audit_end(fs->audit, h->access, atomic_load(&h->bytes), atomic_load(&h->code),
+			  NULL);
+	view_close(fs->view, h->file);
+	free(h);
+}
+
+void
+mount_close_handles(struct mount_fs *fs)
+{
+	while (!LIST_EMPTY(&fs->handles))
+		handle_close(fs, LIST_FIRST(&fs->handles));
 }
 
 /* ---- a buffer a thread ----------------------------------------------------------------- */
@@ -77,37 +112,63 @@ read_whole(struct mount_fs *fs, struct view_file *f, uint64_t size, struct fuse_
  * the others to answer it.
  */
 static void
-store_small(struct mount_fs *fs, fuse_ino_t ino, struct view_file *f)
+store_small(struct mount_fs *fs, fuse_ino_t ino, struct mount_handle *h)
 {
-	uint64_t size = view_file_size(f);
+	uint64_t size = view_file_size(h->file);
 	struct fuse_bufvec v = FUSE_BUFVEC_INIT(size);
 
-	if (size == 0 || size > STORE_MAX || !read_whole(fs, f, size, &v) ||
+	if (size == 0 || size > STORE_MAX || !read_whole(fs, h->file, size, &v) ||
 	    atomic_exchange(&fs->storing, true))
 		return;
-	(void)fuse_lowlevel_notify_store(fs->fuse, ino, 0, &v, 0);
+	if (fuse_lowlevel_notify_store(fs->fuse, ino, 0, &v, 0) == 0)
+		atomic_fetch_add(&h->bytes, size);
 	atomic_store(&fs->storing, false);
 }
 
+/* Opens, and records it.  What isn't on record is not handed out. */
 static int
-open_file(struct mount_fs *fs, struct view_node *n, struct fuse_file_info *fi)
+open_recorded(fuse_req_t req, struct view_node *n, int flags, struct mount_handle **ret)
 {
+	struct mount_fs *fs = mount_fs_of(req);
 	struct err err = ERR_INIT;
 	struct view_file *f;
-	int r;
+	uint64_t access;
+	int error, r;
 
-	if ((fi->flags & O_ACCMODE) != O_RDONLY)
+	if ((flags & O_ACCMODE) != O_RDONLY) {
+		mount_record_failed(req, "open", n, NULL, ERR_DENIED, "for writing");
 		return EROFS;
+	}
 	r = view_open(fs->view, n, &f, &err);
-	if (r < 0)
+	if (r < 0) {
+		mount_record_failed(req, "open", n, NULL, r, err.msg);
 		return mount_failed(n, NULL, "open", r, &err);
-	fi->fh = (uintptr_t)f;
-	fi->keep_cache = view_file_immutable(f);
+	}
+	error = mount_record(req, "open", n, &access);
+	if (error != 0) {
+		view_close(fs->view, f);
+		return error;
+	}
+	*ret = handle_new(fs, f, access);
+	return 0;
+}
+
+static int
+open_file(fuse_req_t req, struct view_node *n, struct fuse_file_info *fi)
+{
+	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_handle *h;
+	int error = open_recorded(req, n, fi->flags, &h);
+
+	if (error != 0)
+		return error;
+	fi->fh = (uintptr_t)h;
+	fi->keep_cache = view_file_immutable(h->file);
 	/* The mount's own texts have no size to rely on. */
-	fi->direct_io = !view_file_immutable(f);
+	fi->direct_io = !view_file_immutable(h->file);
 	fi->noflush = 1;
-	if (view_file_immutable(f) && view_node_first_open(n))
-		store_small(fs, mount_ino_of(fs, n), f);
+	if (view_file_immutable(h->file) && view_node_first_open(n))
+		store_small(fs, mount_ino_of(fs, n), h);
 	return 0;
 }
 
@@ -116,12 +177,12 @@ void
 op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount_fs *fs = mount_fs_of(req);
-	int error = open_file(fs, mount_node_of(fs, ino), fi);
+	int error = open_file(req, mount_node_of(fs, ino), fi);
 
 	if (error != 0)
 		fuse_reply_err(req, error);
 	else if (fuse_reply_open(req, fi) < 0)
-		view_close(fs->view, file_of(fi));
+		handle_close(fs, handle_of(fi));
 }
 
 /* Valid replies: err. */
@@ -129,24 +190,29 @@ void
 op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	view_close(mount_fs_of(req)->view, file_of(fi));
+	handle_close(mount_fs_of(req), handle_of(fi));
 	fuse_reply_err(req, 0);
 }
 
 static int
-read_file(struct mount_fs *fs, struct view_node *n, struct view_file *f, uint64_t off, void *p,
+read_file(struct mount_fs *fs, struct view_node *n, struct mount_handle *h, uint64_t off, void *p,
 	  size_t len, size_t *ret_len)
 {
 	struct err err = ERR_INIT;
-	int r;
+	int none = 0, r;
 
 	if (p == NULL)
 		return EINVAL;
-	r = view_read(fs->view, f, off, p, len, ret_len, &err);
+	r = view_read(fs->view, h->file, off, p, len, ret_len, &err);
 	/* Not a word of "not found" here: the file was found when it was opened. */
 	if (r == ERR_NOENT)
 		r = ERR_CORRUPT;
-	return r < 0 ? mount_failed(n, NULL, "read", r, &err) : 0;
+	if (r == 0) {
+		atomic_fetch_add(&h->bytes, *ret_len);
+		return 0;
+	}
+	(void)atomic_compare_exchange_strong(&h->code, &none, r);
+	return mount_failed(n, NULL, "read", r, &err);
 }
 
 /* Valid replies: buf, err. */
@@ -157,7 +223,7 @@ op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file
 	char *p = mount_thread_buffer(size);
 	size_t len = 0;
 	int error =
-		read_file(fs, mount_node_of(fs, ino), file_of(fi), (uint64_t)off, p, size, &len);
+		read_file(fs, mount_node_of(fs, ino), handle_of(fi), (uint64_t)off, p, size, &len);
 
 	if (error != 0)
 		fuse_reply_err(req, error);
@@ -188,7 +254,7 @@ op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file
 {
 	struct mount_fs *fs = mount_fs_of(req);
 	uint64_t at = 0;
-	int error = seek_file(fs, mount_node_of(fs, ino), file_of(fi), off, whence, &at);
+	int error = seek_file(fs, mount_node_of(fs, ino), handle_of(fi)->file, off, whence, &at);
 
 	if (error != 0)
 		fuse_reply_err(req, error);

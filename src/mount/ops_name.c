@@ -55,8 +55,9 @@ mount_stat(const struct view_attr *attr, struct stat *ret)
 
 /* Return: 0 or an errno.  @ret: ino 0 for a name that will never be there. */
 static int
-lookup(struct mount_fs *fs, struct view_node *dir, const char *name, struct fuse_entry_param *ret)
+lookup(fuse_req_t req, struct view_node *dir, const char *name, struct fuse_entry_param *ret)
 {
+	struct mount_fs *fs = mount_fs_of(req);
 	struct err err = ERR_INIT;
 	struct view_attr attr;
 	struct view_node *n;
@@ -68,8 +69,10 @@ lookup(struct mount_fs *fs, struct view_node *dir, const char *name, struct fuse
 	r = view_lookup(fs->view, dir, slice_str(name), &n, &attr, &err);
 	if (r == ERR_NOENT)
 		return view_node_immutable(dir) ? 0 : ENOENT;
-	if (r < 0)
+	if (r < 0) {
+		mount_record_failed(req, "lookup", dir, name, r, err.msg);
 		return mount_failed(dir, name, "look up", r, &err);
+	}
 	ret->ino = mount_ino_of(fs, n);
 	ret->attr_timeout = mount_timeout(attr.immutable);
 	mount_stat(&attr, &ret->attr);
@@ -82,7 +85,7 @@ op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount_fs *fs = mount_fs_of(req);
 	struct fuse_entry_param e;
-	int error = lookup(fs, mount_node_of(fs, parent), name, &e);
+	int error = lookup(req, mount_node_of(fs, parent), name, &e);
 
 	if (error != 0)
 		fuse_reply_err(req, error);

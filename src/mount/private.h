@@ -6,6 +6,9 @@
  *	options.c     -o
  *	ops_*.c       one handler a kernel request: call the view, reply once
  *	errno.c       what a process sees of an error, and what the log says
+ *	record.c      accesses on their way to the log
+ *	programs.c    which program asks
+ *	helper.c      a process that stays outside the sandbox
  *	mountinfo.c   which mounts there are, the dead ones too
  */
 #ifndef TILLFS_MOUNT_PRIVATE_H
@@ -14,10 +17,24 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
 
 #include <fuse_lowlevel.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/queue.h>
 
 #include "tillfs/mount.h"
 
 #define MOUNT_FSTYPE "fuse.tillfs"
+
+#define PROGRAM_MAX PATH_MAX
+
+/* An open file, as the kernel knows it. */
+struct mount_handle {
+	LIST_ENTRY(mount_handle) in_open; /* protected by the lock of what it is open in */
+	struct view_file *file;
+	uint64_t access;         /* its number in the record, or 0 */
+	_Atomic(uint64_t) bytes; /* served to the kernel */
+	atomic_int code;         /* of the first read that failed, or 0 */
+};
 
 /* What handlers get as their session's user data. */
 struct mount_fs {
@@ -25,6 +42,11 @@ struct mount_fs {
 	struct fuse_session *fuse;
 	bool acl;            /* the kernel enforces ACLs */
 	atomic_bool storing; /* a thread is putting a file into the page cache */
+
+	struct audit *audit;             /* or NULL */
+	struct mount_programs *programs; /* with audit */
+	pthread_mutex_t lock;
+	LIST_HEAD(, mount_handle) handles; /* protected by lock: the open ones */
 };
 
 static inline struct mount_fs *
@@ -71,6 +93,33 @@ int mount_errno(int code);
  */
 int mount_failed(const struct view_node *n, const char *name, const char *verb, int code,
 		 const struct err *err);
+
+/* ---- the record of accesses; without one, each does nothing */
+
+/**
+ * mount_record - record an access that is about to be answered.
+ * @ret_number: for audit_end; may be NULL
+ * Return: 0, or the errno to reply with in place of an answer.
+ */
+int mount_record(fuse_req_t req, const char *kind, const struct view_node *n, uint64_t *ret_number);
+/* One that was refused or failed.  @name: in @n, or NULL. */
+void mount_record_failed(fuse_req_t req, const char *kind, const struct view_node *n,
+			 const char *name, int code, const char *why);
+/* "mount" and "unmount". */
+MUST_CHECK int mount_record_own(struct mount_fs *fs, const char *kind, const char *dir,
+				const char *source, struct err *err);
+/* Ends what is still open. */
+void mount_close_handles(struct mount_fs *fs);
+
+struct mount_programs;
+struct mount_programs *mount_programs_new(struct mount_helper *helper);
+void mount_programs_free(struct mount_programs *p);
+/* The executable of a process, "" when it can't be told.  Threads: any. */
+void mount_programs_find(struct mount_programs *p, uint32_t pid, char ret[PROGRAM_MAX]);
+
+/* @ret: the executable's path, "" when unknown.  Return: an open `comm` of the process, or -1. */
+int mount_helper_program(struct mount_helper *h, uint32_t pid, char ret[PROGRAM_MAX]);
+MUST_CHECK int mount_helper_unmount(struct mount_helper *h, struct err *err);
 
 /* Handlers; each replies exactly once. */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);

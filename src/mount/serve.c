@@ -5,6 +5,7 @@
  * loop's end, and for the time of the next refresh; so what it tells the kernel to forget never
  * waits for a request that this very thread should answer.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -130,6 +131,51 @@ forbid_dumps(void)
 #endif
 }
 
+/* Threads that run already are not bound: there should be none. */
+static unsigned
+count_threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	const struct dirent *e;
+	unsigned n = 0;
+
+	if (d == NULL)
+		return 1;
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* A kernel that lacks some of it is no reason not to serve; the log says so. */
+static void
+confine(const struct session *s)
+{
+	struct sandbox_result result;
+	struct err err = ERR_INIT;
+	unsigned threads = count_threads();
+
+	if (s->options->sandbox == NULL) {
+		log_write(LOG_WARN, "sandbox: off (--no-sandbox)");
+		return;
+	}
+	if (threads > 1)
+		log_write(LOG_WARN, "sandbox: %u threads started before it and may open any file",
+			  threads - 1);
+	if (sandbox_enter(s->options->sandbox, &result, &err) < 0)
+		log_write(LOG_WARN, "sandbox: %s", err.msg);
+	if (result.landlock > 0)
+		log_write(LOG_INFO, "sandbox: files are restricted (Landlock %d)", result.landlock);
+	else
+		log_write(LOG_WARN, "sandbox: this kernel has no Landlock in use; files are not "
+				    "restricted");
+	if (result.calls)
+		log_write(LOG_INFO, "sandbox: calls are restricted (seccomp)");
+	else
+		log_write(LOG_WARN, "sandbox: this kernel has no seccomp in use; calls are not "
+				    "restricted");
+}
+
 /* ---- signals --------------------------------------------------------------------------- */
 
 static void
@@ -228,21 +274,55 @@ attend(struct session *s)
 static int
 serve(struct session *s, struct mount_daemon *d, struct err *err)
 {
+	struct err why = ERR_INIT;
 	int r;
 
-	r = mount_loop_start(s->fs.fuse, s->wake[1], &s->loop, err);
+	r = mount_record_own(&s->fs, "mount", s->dir, s->options->source, err);
+	if (r == 0)
+		r = mount_loop_start(s->fs.fuse, s->wake[1], &s->loop, err);
 	if (r < 0)
 		return r;
 	log_write(LOG_INFO, "%s mounted on %s", s->options->source, s->dir);
 	mount_daemon_report(d, NULL);
 	attend(s);
 	r = mount_loop_join(s->loop);
+	mount_close_handles(&s->fs);
+	if (mount_record_own(&s->fs, "unmount", s->dir, s->options->source, &why) < 0)
+		log_write(LOG_ERROR, "%s", why.msg);
 	return r < 0 ? err_set(err, ERR_IO, "serving %s: %s", s->dir, strerror(-r)) : 0;
+}
+
+/* libfuse complains of a call that the sandbox refuses, when all is done already. */
+static void
+finish_unmounting(struct session *s)
+{
+	CLEANUP(closep) int shown = -1;
+	CLEANUP(closep) int null = -1;
+
+	if (s->options->sandbox != NULL) {
+		shown = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+		null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (null >= 0)
+			dup2(null, STDERR_FILENO);
+	}
+	fuse_session_unmount(s->fs.fuse);
+	if (shown >= 0)
+		dup2(shown, STDERR_FILENO);
+}
+
+/* Whether nobody else has unmounted it: another mount may be in its place by now. */
+static bool
+is_mounted(const struct session *s)
+{
+	struct pollfd p = {.fd = fuse_session_fd(s->fs.fuse), .events = 0};
+
+	return poll(&p, 1, 0) == 0 || (p.revents & POLLERR) == 0;
 }
 
 static int
 mount_and_serve(struct session *s, struct mount_daemon *d, struct err *err)
 {
+	struct err why = ERR_INIT;
 	int r;
 
 	if (fuse_session_mount(s->fs.fuse, s->dir) != 0)
@@ -251,8 +331,35 @@ mount_and_serve(struct session *s, struct mount_daemon *d, struct err *err)
 				       ? complaint
 				       : "fusermount3 said why, or there is no /dev/fuse");
 	forbid_dumps();
+	confine(s);
 	r = serve(s, d, err);
-	fuse_session_unmount(s->fs.fuse);
+	if (s->options->helper != NULL && is_mounted(s) &&
+	    mount_helper_unmount(s->options->helper, &why) < 0)
+		log_write(LOG_WARN, "%s", why.msg);
+	finish_unmounting(s);
+	return r;
+}
+
+static int
+serve_with_signals(struct session *s, struct mount_daemon *d, struct err *err)
+{
+	int r = open_session(s, err);
+
+	if (r < 0)
+		return r;
+	/* Signals count from before the mount is there, so that none leaves it behind. */
+	if (pipe2(s->wake, O_CLOEXEC | O_NONBLOCK) < 0) {
+		r = err_sys(err, "pipe");
+	} else {
+		wake_fd = s->wake[1];
+		set_handlers(true);
+		r = mount_and_serve(s, d, err);
+		set_handlers(false);
+		wake_fd = -1;
+		close(s->wake[0]);
+		close(s->wake[1]);
+	}
+	fuse_session_destroy(s->fs.fuse);
 	return r;
 }
 
@@ -261,7 +368,7 @@ mount_serve(struct view *v, const struct mount_options *options, struct mount_da
 	    struct err *err)
 {
 	CLEANUP(freep) char *dir = NULL;
-	struct session s = {.fs.view = v, .options = options};
+	struct session s = {.fs = {.view = v, .audit = options->audit}, .options = options};
 	int r;
 
 	/* The daemon changes its folder. */
@@ -269,21 +376,11 @@ mount_serve(struct view *v, const struct mount_options *options, struct mount_da
 	if (r < 0)
 		return r;
 	s.dir = dir;
-	r = open_session(&s, err);
-	if (r < 0)
-		return r;
-	/* Signals count from before the mount is there, so that none leaves it behind. */
-	if (pipe2(s.wake, O_CLOEXEC | O_NONBLOCK) < 0) {
-		r = err_sys(err, "pipe");
-	} else {
-		wake_fd = s.wake[1];
-		set_handlers(true);
-		r = mount_and_serve(&s, d, err);
-		set_handlers(false);
-		wake_fd = -1;
-		close(s.wake[0]);
-		close(s.wake[1]);
-	}
-	fuse_session_destroy(s.fs.fuse);
+	pthread_mutex_init(&s.fs.lock, NULL);
+	if (options->audit != NULL)
+		s.fs.programs = mount_programs_new(options->helper);
+	r = serve_with_signals(&s, d, err);
+	mount_programs_free(s.fs.programs);
+	pthread_mutex_destroy(&s.fs.lock);
 	return r;
 }

@@ -136,7 +136,18 @@ def mount_point(parent):
     finally:
         if os.path.ismount(folder):
             subprocess.run(["fusermount3", "-u", "-z", folder], check=True)
+        wait_until(lambda: not serving(folder))     # it may still write to its logs
         folder.rmdir()
+
+
+def serving(mount):
+    """Processes that were started for a mount."""
+    def arguments(pid):
+        try:
+            return pathlib.Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+        except OSError:         # it has just ended
+            return []
+    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and os.fsencode(mount) in arguments(pid)]
 
 
 def snapshot_folder(mount, date):
