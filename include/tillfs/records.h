@@ -224,6 +224,42 @@ MUST_CHECK int records_list(struct records_db *db, const struct records_table *t
 			    struct records_place *at, size_t limit, records_name_fn *fn, void *arg,
 			    size_t *ret_n, struct err *err);
 
+/* ---- what changed ------------------------------------------------------------------------ */
+
+enum records_change_kind {
+	ROW_ADDED,
+	ROW_REMOVED,
+	ROW_CHANGED,
+	TABLE_ADDED, /* its rows follow as added */
+	TABLE_REMOVED,
+	TABLE_COLUMNS, /* other columns; rows are compared by those that both have */
+};
+
+/* Everything is borrowed for the call. */
+struct records_change {
+	enum records_change_kind kind;
+	struct slice table;
+	struct slice name;             /* of a row's file, as records_name_of_key */
+	const struct records_row *old; /* the columns that both versions have; NULL: added */
+	const struct records_row *new; /* NULL: removed */
+};
+typedef int records_change_fn(void *arg, const struct records_change *change, struct err *err);
+
+/**
+ * records_changes - the rows that differ between two versions of a database.
+ * @old, @new: borrowed
+ *
+ * Tables in byte order; those that are gone come last.  A rowid table's rows are matched by rowid,
+ * others by their key.  Values differ when their bytes or types do.
+ * Costs the inner pages of the b-trees and the leaves that aren't stored alike in both; everything,
+ * where pages can't be compared: another page size, a WAL or journal beside, WITHOUT ROWID tables
+ * that changed.
+ * Return: 0, what @fn returned, or as records_open and records_query.
+ */
+MUST_CHECK int records_changes(struct records_host *h, const struct records_files *old,
+			       const struct records_files *new, const struct records_limits *limits,
+			       records_change_fn *fn, void *arg, struct err *err);
+
 /* ---- texts ------------------------------------------------------------------------------- */
 
 /*

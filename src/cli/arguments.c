@@ -103,6 +103,7 @@ const struct option_spec option_specs[OPT_END] = {
 	[OPT_LAST] = {"last", 0, "SNAPSHOT", false,
 		      "the last snapshot that counts, or `none`; else its newest"},
 	[OPT_KEEP] = {"keep", 0, "ID", false, "the last entry of the branch to keep"},
+	[OPT_ROWS] = {"rows", 0, NULL, false, "tell tables and rows of databases, too"},
 };
 
 void

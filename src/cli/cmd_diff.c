@@ -4,17 +4,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "internal.h"
+#include "diff.h"
 
 #define FLUSH_LEN (64u * KIB)
-
-struct diff {
-	bool json;
-	struct slice path; /* both sides start below it */
-	struct buf text;
-	uint64_t n, unreadable;
-	uint64_t counts[CHANGE_UNREADABLE + 1];
-};
 
 static const struct {
 	char letter;
@@ -54,15 +46,37 @@ append_side(struct buf *b, const char *key, const struct merged *x)
 	buf_append_u8(b, '}');
 }
 
-static void
-append_json(struct diff *d, struct slice path, const struct change *change)
+int
+diff_add(struct diff *d, char letter, const char *word, struct slice path, const struct buf *extra,
+	 struct err *err)
 {
 	struct buf *b = &d->text;
+	int r = 0;
 
-	buf_append_str(b, d->n > 0 ? ",\n  {" : "\n  {");
-	append_json_text(b, "change", kinds[change->kind].word);
-	buf_append_str(b, ", \"path\": ");
-	json_append_string(b, path);
+	if (d->json) {
+		buf_append_str(b, d->n > 0 ? ",\n  {" : "\n  {");
+		append_json_text(b, "change", word);
+		buf_append_str(b, ", \"path\": ");
+		json_append_string(b, path);
+		buf_append(b, extra->p, extra->len);
+		buf_append_u8(b, '}');
+	} else {
+		buf_appendf(b, "%c ", letter);
+		append_name(b, path.len > 0 ? path : slice_str("."));
+		buf_append_u8(b, '\n');
+	}
+	d->n++;
+	if (b->len >= FLUSH_LEN) {
+		r = print_buf(b, err);
+		buf_reset(b);
+	}
+	return r;
+}
+
+/* What JSON says beside the path. */
+static void
+append_sides(struct buf *b, const struct change *change)
+{
 	if (change->old != NULL)
 		append_side(b, "old", change->old);
 	if (change->new != NULL)
@@ -71,39 +85,32 @@ append_json(struct diff *d, struct slice path, const struct change *change)
 		buf_append_str(b, ", ");
 		append_json_text(b, "why", change->why->msg);
 	}
-	buf_append_u8(b, '}');
-}
-
-static void
-append_line(struct diff *d, struct slice path, const struct change *change)
-{
-	buf_appendf(&d->text, "%c ", kinds[change->kind].letter);
-	append_name(&d->text, path.len > 0 ? path : slice_str("."));
-	if (is_dir(change->new != NULL ? change->new : change->old))
-		buf_append_u8(&d->text, '/');
-	buf_append_u8(&d->text, '\n');
 }
 
 static int
 tell(void *arg, const struct change *change, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+	CLEANUP(buf_fini) struct buf extra = BUF_INIT;
 	struct diff *d = arg;
-	int r = 0;
+	size_t len;
+	int r;
 
 	append_path(&path, d->path, change->path);
+	len = path.len;
 	if (change->kind == CHANGE_UNREADABLE)
 		warn("%s: %s", buf_cstr(&path), change->why->msg);
 	if (d->json)
-		append_json(d, buf_slice(&path), change);
-	else
-		append_line(d, buf_slice(&path), change);
-	d->n++;
+		append_sides(&extra, change);
+	else if (path.len > 0 && is_dir(change->new != NULL ? change->new : change->old))
+		buf_append_u8(&path, '/');
 	d->counts[change->kind]++;
-	if (d->text.len >= FLUSH_LEN) {
-		r = print_buf(&d->text, err);
-		buf_reset(&d->text);
-	}
+	r = diff_add(d, kinds[change->kind].letter, kinds[change->kind].word, buf_slice(&path),
+		     &extra, err);
+	if (r == 0 && d->host != NULL &&
+	    (change->kind == CHANGE_CONTENT || change->kind == CHANGE_ADDED ||
+	     change->kind == CHANGE_REMOVED))
+		r = diff_rows(d, slice_of(path.p, len), err);
 	return r;
 }
 
@@ -121,6 +128,10 @@ finish(struct diff *d, const struct cli *c, struct err *err)
 			d->counts[CHANGE_ADDED], d->counts[CHANGE_REMOVED],
 			d->counts[CHANGE_CONTENT] + d->counts[CHANGE_TYPE],
 			d->counts[CHANGE_ATTRIBUTES]);
+	if (r == 0 && d->n_failed > 0)
+		return err_set(err, ERR_CORRUPT,
+			       "the rows of %" PRIu64 " databases could not be compared",
+			       d->n_failed);
 	if (r == 0 && d->counts[CHANGE_UNREADABLE] > 0)
 		return err_set(err, ERR_CORRUPT,
 			       "what is in %" PRIu64
@@ -140,18 +151,15 @@ side_open(struct merge *merge, struct slice path, struct merged *ret, struct err
 }
 
 static int
-diff(struct diff *d, struct session *s, const struct target *old, const struct target *new,
-     struct err *err)
+diff(struct diff *d, struct err *err)
 {
-	CLEANUP(merge_freep) struct merge *old_merge = merge_new(s->reader, old->opened);
-	CLEANUP(merge_freep) struct merge *new_merge = merge_new(s->reader, new->opened);
 	CLEANUP(merged_fini) struct merged a = {0};
 	CLEANUP(merged_fini) struct merged b = {0};
 	int r;
 
-	r = side_open(old_merge, d->path, &a, err);
+	r = side_open(d->old, d->path, &a, err);
 	if (r == 0)
-		r = side_open(new_merge, d->path, &b, err);
+		r = side_open(d->new, d->path, &b, err);
 	if (r < 0)
 		return r;
 	if (a.n == 0 && b.n == 0)
@@ -161,17 +169,32 @@ diff(struct diff *d, struct session *s, const struct target *old, const struct t
 			     progress_show(NULL).cancel, err);
 }
 
+static void
+diff_fini(struct diff *d)
+{
+	merge_free(d->old);
+	merge_free(d->new);
+	buf_fini(&d->text);
+	buf_fini(&d->last);
+}
+
 int
 cmd_diff(struct cli *c, struct err *err)
 {
+	CLEANUP(records_host_stopp) struct records_host *host = NULL;
 	CLEANUP(session_close) struct session s = {0};
 	CLEANUP(target_close) struct target old = {0};
 	CLEANUP(target_close) struct target new = {0};
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
-	struct diff d = {.json = option_given(c, OPT_JSON)};
-	int r;
+	CLEANUP(diff_fini) struct diff d = {.json = option_given(c, OPT_JSON)};
+	int r = 0;
 
-	r = session_open(c, &s, err);
+	if (option_given(c, OPT_ROWS))
+		r = records_host_start(passphrase_forget, &host, err);
+	if (r == 0)
+		r = option_deadline(c, &d.limits, err);
+	if (r == 0)
+		r = session_open(c, &s, err);
 	if (r < 0)
 		return r;
 	session_start_reading(&s);
@@ -182,11 +205,11 @@ cmd_diff(struct cli *c, struct err *err)
 		return r;
 	merge_path_clean(operand(c, 2) != NULL ? slice_str(operand(c, 2)) : old.path, &path);
 	d.path = buf_slice(&path);
+	d.host = host;
+	d.old = merge_new(s.reader, old.opened);
+	d.new = merge_new(s.reader, new.opened);
 	interrupts_catch();
 	buf_append_str(&d.text, d.json ? "[" : "");
-	r = diff(&d, &s, &old, &new, err);
-	if (r == 0)
-		r = finish(&d, c, err);
-	buf_fini(&d.text);
-	return r;
+	r = diff(&d, err);
+	return r == 0 ? finish(&d, c, err) : r;
 }

@@ -88,8 +88,9 @@ const struct command commands[] = {
 	{"diff", "SNAPSHOT[:PATH] SNAPSHOT [PATH]",
 	 "tell what changed from one snapshot to another",
 	 "A line for each path: + added, - removed, M other content, U other attributes, T another "
-	 "type, ? unreadable.",
-	 2, 3, OPTIONS(OPT_JSON), cmd_diff},
+	 "type, ? unreadable. With --rows also the tables and rows of databases, by the paths that "
+	 "they have below records/ in a mount.",
+	 2, 3, OPTIONS(OPT_ROWS, OPT_DEADLINE, OPT_JSON), cmd_diff},
 	{"find", "GLOB", "find a name in all snapshots",
 	 "A line for each version of each path that matches: its first snapshot, its last, the "
 	 "writer "

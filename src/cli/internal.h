@@ -114,6 +114,7 @@ enum option {
 	OPT_RESULT,
 	OPT_PUBLISHED,
 	OPT_NO_SANDBOX,
+	OPT_ROWS,
 	OPT_END,
 };
 

@@ -10,6 +10,8 @@
  *	schema.c   tables, their columns and keys
  *	key.c      keys as names and back; name.c the escapes
  *	rows.c     one row by its key, and listings
+ *	pages.c    which pages two versions don't share; page_rows.c, page_keys.c: their rows
+ *	changes.c  rows that two versions don't have in common
  *	text.c     values as JSON, CSV and SQL
  */
 #ifndef RECORDS_INTERNAL_H
