@@ -5,7 +5,7 @@
  * theirs. Here is also what their decoders share: bounds on versions and times, and boxes that hold
  * a key.
  *
- * Layer 2: uses seal, cbor.  Format: docs/format.md section 1, "Signed object".
+ * Layer 2: uses seal, cbor, store.  Format: docs/format.md section 1, "Signed object".
  */
 #ifndef TILLFS_OBJECT_H
 #define TILLFS_OBJECT_H
@@ -13,6 +13,7 @@
 #include "tillfs/base.h"
 #include "tillfs/cbor.h"
 #include "tillfs/seal.h"
+#include "tillfs/store.h"
 
 #define OBJECT_MAGIC_LEN 8u
 #define OBJECT_VERSION   1u
@@ -46,6 +47,18 @@ void object_sign(const struct object_kind *kind, const struct seal_pair *author,
 void object_put_text(struct buf *b, struct slice text);
 
 /* ---- reading */
+
+/**
+ * object_fetch - read an object whose key says its id.
+ * @max: in bytes
+ * @ret: replaced
+ *
+ * Where the storage keeps older versions, one of the right id is read instead of what was put over
+ * it.  Bytes of another id are returned as they are: they are the caller's to refuse.
+ * Return: as store_get_all.
+ */
+MUST_CHECK int object_fetch(struct store *store, const char *key, const struct hash *id,
+			    uint64_t max, struct buf *ret, struct err *err);
 
 /* Return: 0, or ERR_CORRUPT for bytes too short or with another magic. */
 MUST_CHECK int object_split(const struct object_kind *kind, struct slice bytes, struct object *ret,

@@ -100,7 +100,7 @@ fetch_one(void *arg, size_t i)
 	int k;
 
 	grant_key_format(o->reseal, &f->repo->self, &o->id, key, sizeof key);
-	k = store_get_all(f->repo->store, key, GRANT_OBJECT_MAX, &o->bytes, &err);
+	k = object_fetch(f->repo->store, key, &o->id, GRANT_OBJECT_MAX, &o->bytes, &err);
 	if (k == 0 || k == ERR_NOENT || k == ERR_CORRUPT)
 		return; /* grants_take finds where the bytes don't fit the name */
 	pthread_mutex_lock(&f->lock);

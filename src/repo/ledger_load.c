@@ -146,8 +146,8 @@ fetch_one(void *arg, size_t i)
 	struct ledger_batch *b = arg;
 	struct ledger_key_text name = ledger_key_format(b->v[i].key.seq, &b->v[i].key.id);
 
-	b->v[i].code = store_get_all(b->repo->store, name.s, LEDGER_OBJECT_MAX, &b->v[i].bytes,
-				     &b->v[i].err);
+	b->v[i].code = object_fetch(b->repo->store, name.s, &b->v[i].key.id, LEDGER_OBJECT_MAX,
+				    &b->v[i].bytes, &b->v[i].err);
 }
 
 void
@@ -195,7 +195,7 @@ entry_bytes(struct repo *r, const struct ledger_key *key, const struct ledger_ba
 	size_t i = batch != NULL ? find_in_batch(batch, key) : 0;
 
 	if (batch == NULL || i == batch->n)
-		return store_get_all(r->store, name, LEDGER_OBJECT_MAX, ret, err);
+		return object_fetch(r->store, name, &key->id, LEDGER_OBJECT_MAX, ret, err);
 	if (batch->v[i].code < 0) {
 		if (err != NULL)
 			*err = batch->v[i].err;

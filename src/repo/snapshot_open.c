@@ -56,7 +56,7 @@ fetch(struct repo *r, const struct snapshot_name *name, struct snapshot **ret, s
 	k = find_signer(r, name, &signer, err);
 	if (k < 0)
 		return err_add(err, k, "%s", key.s);
-	k = store_get_all(r->store, key.s, SNAPSHOT_OBJECT_MAX, &bytes, err);
+	k = object_fetch(r->store, key.s, &name->id.h, SNAPSHOT_OBJECT_MAX, &bytes, err);
 	if (k < 0)
 		return err_add(err, k, "%s", key.s);
 	k = snapshot_parse(name, &bytes, &s, err); /* names the key itself */

@@ -180,7 +180,7 @@ start_of_request(struct transfer *t, const struct run *run, bool *ret_joined)
 }
 
 static int
-fetch_checked(struct transfer *t, struct run *run, uint64_t deadline, struct err *err)
+fetch_blocks(struct transfer *t, struct run *run, uint64_t deadline, struct err *err)
 {
 	struct remote *m = run->remote;
 	uint32_t last = run->first + run->n - 1;
@@ -196,13 +196,24 @@ fetch_checked(struct transfer *t, struct run *run, uint64_t deadline, struct err
 		r = header_publish(t, m, r, buf_slice(&run->bytes), err);
 	if (r < 0)
 		return r;
-	if (joined)
+	if (joined && !m->recovered)
 		cached_header_keep(t, m, buf_slice(&run->bytes));
 	r = header_need(t, m, deadline, err);
 	if (r < 0)
 		return r;
 	run->bad = bad_blocks(run, UINT64_MAX);
 	return 0;
+}
+
+/* Damaged blocks may be those of an object that was put over ours. */
+static int
+fetch_checked(struct transfer *t, struct run *run, uint64_t deadline, struct err *err)
+{
+	int r = fetch_blocks(t, run, deadline, err);
+
+	if (r < 0 || run->bad == 0 || !run_recover(t, run))
+		return r;
+	return fetch_blocks(t, run, deadline, err);
 }
 
 static void

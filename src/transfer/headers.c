@@ -173,6 +173,8 @@ header_publish(struct transfer *t, struct remote *m, int r, struct slice bytes, 
 		err = &local;
 	if (r == 0) {
 		r = header_check(m, bytes, &h, err);
+		if (r < 0 && header_recover(t, m, &h))
+			r = 0;
 		if (r < 0)
 			r = err_add(err, r, "pack %s", hex(&m->source.id.h).s);
 	}
@@ -200,7 +202,7 @@ header_fetch(struct transfer *t, struct remote *m, uint64_t deadline, struct err
 	int r = cached ? 0 : fetch_range(t, m, 0, m->source.header_len, deadline, &bytes, err);
 
 	r = header_publish(t, m, r, buf_slice(&bytes), err);
-	if (r == 0 && !cached)
+	if (r == 0 && !cached && !m->recovered)
 		cached_header_keep(t, m, buf_slice(&bytes));
 	return r;
 }

@@ -5,6 +5,7 @@
  *	runs.c      runs of neighbouring blocks: the memory of checked blocks, and what is in flight
  *	headers.c   packs known by name, their headers, each fetched once
  *	fetch.c     one ranged read of the store: retries, deadline, checks
+ *	recover.c   packs that were overwritten in the storage, read as an older version
  *	cached.c    the cache on disk, asked before the store
  *	ahead.c     what is wanted ahead of need
  *	workers.c   the threads that fetch: what somebody waits for first, then ahead
@@ -72,6 +73,7 @@ struct remote {
 	enum header_state state;
 	struct pack_header *header; /* immutable once READY */
 	unsigned header_refs;       /* borrowed through transfer_header */
+	bool recovered; /* read as an older version; for the thread that fetches the header */
 	struct failure *failure;
 	pthread_cond_t header_done;
 	LIST_ENTRY(remote) chain;
@@ -218,6 +220,13 @@ int failure_tell(const struct failure *f, struct err *err);
 /* pthread_cond_timedwait until a monotonic time in ms.  Return: false when it has come. */
 bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 void cond_init_monotonic(pthread_cond_t *cond);
+
+/* ---- recover.c: objects that were overwritten, where the storage keeps older versions */
+
+/* Whether an older version has the right header, which then is @ret; it's read from then on. */
+MUST_CHECK bool header_recover(struct transfer *t, struct remote *m, struct pack_header **ret);
+/* Whether an older version has the first bad block of a run; it's read from then on. */
+MUST_CHECK bool run_recover(struct transfer *t, const struct run *run);
 
 /* Of those of a run's blocks, the ones that are damaged or missing. */
 uint64_t bad_blocks(const struct run *run, uint64_t which);
