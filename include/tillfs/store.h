@@ -47,6 +47,7 @@ struct store_ops {
 	int (*lock_get)(void *arg, const char *key, int64_t *ret, struct err *err);
 	int (*lock_set)(void *arg, const char *key, int64_t until, struct err *err);
 	int (*purge)(void *arg, const char *key, struct err *err);
+	int (*exclusive)(void *arg);
 	struct store *(*inner)(void *arg); /* of a store around another: that one, or NULL; may be
 					      NULL */
 };
@@ -156,6 +157,10 @@ unsigned store_backoff_ms(unsigned tries, unsigned retry_after_ms);
  */
 MUST_CHECK int store_recover(struct store *s, const char *key, uint64_t off, uint64_t len,
 			     store_fits_fn *fits, void *fits_arg, struct err *err);
+
+/* Whether the storage creates exclusively, as far as creates so far told: 1 yes, 0 no, -1 unknown.
+ */
+int store_exclusive(struct store *s);
 
 /* Until when the storage refuses to delete an object; 0: it isn't locked. */
 MUST_CHECK int store_lock_get(struct store *s, const char *key, int64_t *ret, struct err *err);

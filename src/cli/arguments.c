@@ -104,6 +104,8 @@ const struct option_spec option_specs[OPT_END] = {
 		      "the last snapshot that counts, or `none`; else its newest"},
 	[OPT_KEEP] = {"keep", 0, "ID", false, "the last entry of the branch to keep"},
 	[OPT_ROWS] = {"rows", 0, NULL, false, "tell tables and rows of databases, too"},
+	[OPT_UNDER] = {"under", 0, "PREFIX", false,
+		       "where in the repository the credential may create"},
 };
 
 void

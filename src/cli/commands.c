@@ -157,6 +157,11 @@ const struct command commands[] = {
 	{"audit publish", "[LOG]", "put a signed head of an access log into the repository",
 	 "What a log had by then can't be changed unnoticed any more, not even by its owner.", 0, 1,
 	 NO_OPTIONS, cmd_audit_publish},
+	{"store test", "[URL]", "find out what a storage can do, and a credential may",
+	 "Creates a few objects under a prefix of their own, and removes them again. --under names "
+	 "a prefix that the credential may create under, such as packs/WRITER. "
+	 "docs/storage.md says what each credential should be allowed.",
+	 0, 1, OPTIONS(OPT_UNDER, OPT_JSON), cmd_store_test},
 	{"trust import", "CARD", "trust the founder of a repository whose card was handed over",
 	 "CARD is a file, or - for standard input; the identity's file gets the pin.", 1, 1,
 	 NO_OPTIONS, cmd_trust_import},

@@ -115,6 +115,7 @@ enum option {
 	OPT_PUBLISHED,
 	OPT_NO_SANDBOX,
 	OPT_ROWS,
+	OPT_UNDER,
 	OPT_END,
 };
 
@@ -342,6 +343,7 @@ int cmd_cost(struct cli *c, struct err *err);
 int cmd_mount(struct cli *c, struct err *err);
 int cmd_umount(struct cli *c, struct err *err);
 int cmd_check(struct cli *c, struct err *err);
+int cmd_store_test(struct cli *c, struct err *err);
 int cmd_diff(struct cli *c, struct err *err);
 int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);

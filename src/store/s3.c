@@ -211,6 +211,21 @@ s3_close(void *arg)
 	free(s);
 }
 
+static int
+s3_exclusive(void *arg)
+{
+	struct s3 *s = arg;
+
+	switch ((enum exclusive)atomic_load(&s->exclusive)) {
+	case EXCLUSIVE_UNKNOWN:
+		return -1;
+	case EXCLUSIVE_YES:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 const struct store_ops s3_ops = {
 	.scheme = "s3",
 	.get = s3_get,
@@ -222,5 +237,6 @@ const struct store_ops s3_ops = {
 	.lock_get = s3_lock_get,
 	.lock_set = s3_lock_set,
 	.purge = s3_purge,
+	.exclusive = s3_exclusive,
 	.close = s3_close,
 };

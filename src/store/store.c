@@ -293,6 +293,14 @@ store_recover(struct store *s, const char *key, uint64_t off, uint64_t len, stor
 }
 
 int
+store_exclusive(struct store *s)
+{
+	const struct store *inner = innermost(s);
+
+	return inner->ops->exclusive != NULL ? inner->ops->exclusive(inner->arg) : -1;
+}
+
+int
 store_lock_get(struct store *s, const char *key, int64_t *ret, struct err *err)
 {
 	const struct store *inner = innermost(s);

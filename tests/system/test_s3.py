@@ -267,3 +267,60 @@ def test_what_was_overwritten_is_read_as_its_older_version(tillfs, folder, ceph,
         assert harness.read_tree(folder / f"out{number}" / str(shop)[1:]) == expected
     assert "older version" in repo.restore("latest", folder / "out", "-v").stderr
     repo.check("--read-data", code=4)   # it tells of what is stored now
+
+
+# ---- store test
+
+
+def store_test(tillfs, url, *args, code=0, **how):
+    return json.loads(tillfs("store", "test", url, "--json", *args, code=code, **how).stdout)
+
+
+def answers(found):
+    return {name: item["answer"] for name, item in found.items() if isinstance(item, dict)}
+
+
+WORKS = {"create": "yes", "read": "yes", "range": "yes", "list": "yes", "delete": "yes"}
+
+
+def test_store_test_tells_what_the_storage_can_do(tillfs, ceph, s3):
+    plain, versioned = s3.new_bucket(), s3.new_bucket(versioned=True)
+    locked = s3.new_bucket(locked=True)
+    expected = {plain: {"exclusive": "yes", "versions": "no", "lock": "no"},
+                versioned: {"exclusive": "no", "versions": "yes", "lock": "no"},
+                locked: {"exclusive": "no", "versions": "yes", "lock": "yes"}}
+    for bucket, own in expected.items():
+        found = store_test(tillfs, ceph.url(bucket))
+        assert answers(found) == {**WORKS, **own}, found
+        assert found["left"] == 0
+        left = s3.request("GET", bucket, query={"versions": ""})[0]
+        assert b"<Version>" not in left and b"<DeleteMarker>" not in left
+    table = tillfs("store", "test", ceph.url(plain)).stdout
+    assert re.search(r"^create an object +yes +yes +no +yes +yes$", table, re.M)
+
+
+def test_store_test_tells_what_a_credential_may(tillfs, ceph, s3, bucket):
+    till, auditor = ceph.user("till"), ceph.user("auditor")
+
+    def allow(user, *actions, below=""):
+        return {"Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam:::user/{user}"]},
+                "Action": [f"s3:{action}" for action in actions],
+                "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/repo/{below}*"]}
+
+    policy = {"Version": "2012-10-17", "Statement": [
+        allow("till", "GetObject", "ListBucket"), allow("till", "PutObject", below="packs/w/"),
+        allow("auditor", "GetObject", "ListBucket")]}
+    s3.request("PUT", bucket, query={"policy": ""}, body=json.dumps(policy).encode(),
+               code=(200, 204))
+    s3.put(bucket, "repo/config", b"x")
+
+    found = answers(store_test(tillfs, ceph.url(bucket), env=auditor.env))
+    assert (found["create"], found["read"], found["list"]) == ("denied", "yes", "yes")
+    found = answers(store_test(tillfs, ceph.url(bucket), env=till.env))
+    assert found["create"] == "denied"
+    found = store_test(tillfs, ceph.url(bucket), "--under", "packs/w", env=till.env)
+    assert {**answers(found), "lock": ""} == {**WORKS, "delete": "denied", "exclusive": "yes",
+                                              "versions": "-", "lock": ""}
+    assert found["left"] == 5
+    found = answers(store_test(tillfs, ceph.url(bucket), env=ceph.user("stranger").env, code=1))
+    assert set(found.values()) == {"denied", "-"}
