@@ -78,6 +78,7 @@ struct config {
 	char *identity;
 	char *writer;
 	char *state;
+	char *passphrase_file, *passphrase_command; /* where the identity's comes from */
 	char *cache;
 	char *cache_size; /* as given, such as "8G" */
 	char *price_per_gb, *price_per_1000_requests;
@@ -111,11 +112,12 @@ struct config {
  *        setting in the user's file replaces the system's; its excludes, raw patterns,
  *        classes, and captures with extracts each replace the whole list
  *
- * Sections: [tillfs] repository, identity, writer, state, audit, audit-required = yes|no, cache,
- * cache-size, price-per-gb, price-per-1000-requests, time-zone, cutoff = HH:MM, exclude (several),
- * spool, raw (several), capture-timeout = SECONDS, cacert, profile, timeout, object-lock-days;
- * [store] access-key, secret-key, session-token, account-key, sas-token, user, password, ssh-key;
- * [class NAME] pattern (several), NAME as [a-z0-9-]{1,32}.
+ * Sections: [tillfs] repository, identity, writer, state, passphrase-file, passphrase-command,
+ * audit, audit-required = yes|no, cache, cache-size, price-per-gb, price-per-1000-requests,
+ * time-zone, cutoff = HH:MM, exclude (several), spool, raw (several), capture-timeout = SECONDS,
+ * cacert, profile, timeout, object-lock-days; [store] access-key, secret-key, session-token,
+ * account-key, sas-token, user, password, ssh-key; [class NAME] pattern (several), NAME as
+ * [a-z0-9-]{1,32}.
  *
  * Also [tillfs] before, after; [capture NAME] command, class, path, timeout; [extract NAME]
  * database, query (several), class, path, timeout; NAME as [A-Za-z0-9_.-]{1,64}.

@@ -62,6 +62,34 @@ const struct fingerprint *identity_pin(const struct identity *id, const struct r
 /* Adds a pin to the file.  Return: 0, ERR_EXISTS when another founder is pinned, ERR_IO. */
 MUST_CHECK int identity_add_pin(struct identity *id, const struct trust_pin *pin, struct err *err);
 
+/* ---- recovery sheets: an identity on paper (format.md section 3.1) */
+
+struct recovery {
+	struct seal_key *seed; /* secret memory */
+	struct trust_pin *pins;
+	size_t n_pins;
+};
+/**
+ * identity_recovery - unlock an identity for printing its sheet.
+ * Return: as identity_open.
+ */
+MUST_CHECK int identity_recovery(const char *path, passphrase_fn *ask, void *arg,
+				 struct recovery *ret, struct fingerprint *ret_self,
+				 struct err *err);
+/* Appends the page, the secret in clear.  @ret: reserve RECOVERY_PAGE_MAX, and wipe it. */
+#define RECOVERY_PAGE_MAX (16u * KIB)
+void recovery_format(const struct recovery *r, const struct fingerprint *self, struct buf *ret);
+/**
+ * recovery_parse - what somebody typed from a sheet; other text in it is passed over.
+ * Return: 0, or ERR_INVALID with the lines that have typing errors, and where in them.
+ */
+MUST_CHECK int recovery_parse(struct slice text, const char *origin, struct recovery *ret,
+			      struct err *err);
+void recovery_fini(struct recovery *r);
+/* As identity_create, of a seed and pins that there were. */
+MUST_CHECK int identity_recover(const struct recovery *r, const char *path, struct slice passphrase,
+				struct fingerprint *ret, struct err *err);
+
 /* Return: 0, ERR_NOENT, ERR_INVALID for what is no .pub file, ERR_UNSUPPORTED. */
 MUST_CHECK int public_keys_read(const char *path, struct public_keys *ret, struct err *err);
 /* The same from text.  @origin: for messages. */

@@ -80,7 +80,7 @@ main_with(int argc, char **argv)
 	} else if (r == 0 && option_given(&c, OPT_VERSION)) {
 		printf("tillfs %s\n", TILLFS_VERSION);
 	} else if (r == 0) {
-		passphrase_take();
+		passphrase_take(&c);
 		r = run(&c, &err);
 		passphrase_forget();
 		progress_clear();

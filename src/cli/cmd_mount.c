@@ -24,6 +24,8 @@ static const struct {
 	const char *name;
 	enum option option;
 } known[] = {
+	{"passphrase-file=", OPT_PASSPHRASE_FILE},
+	{"passphrase-command=", OPT_PASSPHRASE_COMMAND},
 	{"identity=", OPT_IDENTITY},
 	{"config=", OPT_CONFIG},
 	{"state=", OPT_STATE},
@@ -44,12 +46,6 @@ static const struct {
 static bool
 take_option(struct cli *c, const char *text)
 {
-	static const char passphrase[] = "passphrase-file=";
-
-	if (strncmp(text, passphrase, strlen(passphrase)) == 0) {
-		(void)setenv("TILLFS_PASSPHRASE_FILE", text + strlen(passphrase), 0);
-		return true;
-	}
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		struct words *w = &c->options[known[i].option];
 		size_t len = strlen(known[i].name);

@@ -20,9 +20,17 @@ static const char about_log[] = "LOG is a file, or the folder that --audit was g
 
 const struct command commands[] = {
 	{"identity new", "FILE", "make an identity that can read",
-	 "Asks for a passphrase, twice, and writes FILE and FILE.pub. TILLFS_PASSPHRASE or "
-	 "TILLFS_PASSPHRASE_FILE answer instead.",
+	 "Asks for a passphrase, twice, and writes FILE and FILE.pub. --passphrase-file, "
+	 "--passphrase-fd or --passphrase-command answer instead.",
 	 1, 1, OPTIONS(OPT_NO_PASSPHRASE), cmd_identity_new},
+	{"identity recover", "SHEET FILE", "rebuild an identity from its recovery sheet",
+	 "SHEET is a file with the lines that were typed from the page, or - for standard input. A "
+	 "typing error is found, and said where. Asks for a new passphrase.",
+	 2, 2, OPTIONS(OPT_NO_PASSPHRASE), cmd_identity_recover},
+	{"recovery-sheet", "", "print an identity on a page, to be kept in a safe",
+	 "The page holds the secret in clear, in lines that check themselves. `identity recover` "
+	 "rebuilds the identity from what is typed from it.",
+	 0, 0, OPTIONS(OPT_OUT), cmd_recovery_sheet},
 	{"init", "[URL]", "make a repository, with the identity as its founding admin", NULL, 0, 1,
 	 NO_OPTIONS, cmd_init},
 	{"writer new", "FILE", "make a writer's file, on the machine that will back up",

@@ -7,7 +7,7 @@
  *	help.c        texts of --help
  *	access.c      a record of what was handed out
  *	session.c     from options, environment and configuration to an open repository
- *	passphrase.c  where passphrases come from
+ *	passphrase.c, passphrase_from.c  where passphrases come from
  *	progress.c    the progress line, and Ctrl-C
  *	hooks.c       the configuration's commands around a backup
  *	output.c      what several commands print
@@ -63,6 +63,9 @@ enum option {
 	OPT_CACERT,
 	OPT_PROFILE,
 	OPT_OBJECT_LOCK_DAYS,
+	OPT_PASSPHRASE_FILE,
+	OPT_PASSPHRASE_FD,
+	OPT_PASSPHRASE_COMMAND,
 	OPT_COMMON_END,
 	/* of some */
 	OPT_NO_PASSPHRASE = OPT_COMMON_END,
@@ -189,8 +192,15 @@ void help_command(const struct command *command);
  * passphrase_take - take TILLFS_PASSPHRASE out of the environment, so that no child inherits it and
  * no /proc/<pid>/environ shows it.  Before threads.
  */
-void passphrase_take(void);
+void passphrase_take(const struct cli *c); /* @c: borrowed until passphrase_forget */
 void passphrase_forget(void);
+#define PASSPHRASE_MAX 4096u
+/*
+ * passphrase_from_outside - what options, environment and configuration name.
+ * @ret: replaced; wiped by the caller
+ * Return: 1 when one of them does, 0 when none, or a code.
+ */
+MUST_CHECK int passphrase_from_outside(struct buf *ret, struct err *err);
 /* A passphrase_fn for identities. */
 int passphrase_ask(void *arg, const char *file, struct buf *ret, struct err *err);
 /* For a new identity: asks twice. */
@@ -245,6 +255,9 @@ MUST_CHECK int session_cache(const struct cli *c, const char *url, struct diskca
 			     struct err *err);
 MUST_CHECK int session_url(const struct cli *c, const char **ret, struct err *err);
 MUST_CHECK int session_identity(const struct cli *c, struct identity **ret, struct err *err);
+/* The same, for printing its recovery sheet. */
+MUST_CHECK int session_recovery(const struct cli *c, struct recovery *ret,
+				struct fingerprint *ret_self, struct err *err);
 /* The state folder, absolute; owned by the caller. */
 MUST_CHECK int session_state(const struct cli *c, char **ret, struct err *err);
 
@@ -326,6 +339,8 @@ int card_read(const char *path, struct card *ret, struct err *err); /* "-": stan
 /* ---- commands -------------------------------------------------------------------------------- */
 
 int cmd_identity_new(struct cli *c, struct err *err);
+int cmd_identity_recover(struct cli *c, struct err *err);
+int cmd_recovery_sheet(struct cli *c, struct err *err);
 int cmd_init(struct cli *c, struct err *err);
 int cmd_writer_new(struct cli *c, struct err *err);
 int cmd_writer_add(struct cli *c, struct err *err);

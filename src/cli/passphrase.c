@@ -1,6 +1,6 @@
 /*
- * passphrase.c - where passphrases come from: TILLFS_PASSPHRASE, the first line of the file that
- * TILLFS_PASSPHRASE_FILE names, or the terminal, which doesn't show what is typed.
+ * passphrase.c - asking for passphrases: what was told otherwise (passphrase_from.c), else on the
+ * terminal, which doesn't show what is typed.
  *
  * Argon2's memory is mapped for the one call and unmapped by libsodium right after, so it doesn't
  * stay with a long-lived mount; no second process is needed for that.
@@ -13,49 +13,6 @@
 
 #include "internal.h"
 #include "tillfs/seal.h"
-
-#define PASSPHRASE_MAX 4096u
-
-/* What TILLFS_PASSPHRASE said, in secret memory; NULL: nothing. */
-static char *from_environment;
-
-void
-passphrase_take(void)
-{
-	char *value = getenv("TILLFS_PASSPHRASE");
-	size_t len;
-
-	if (value == NULL)
-		return;
-	len = strlen(value);
-	from_environment = secret_new(len + 1);
-	memcpy(from_environment, value, len + 1);
-	seal_wipe(value, len); /* the environment's own bytes, which /proc shows */
-	(void)unsetenv("TILLFS_PASSPHRASE");
-}
-
-void
-passphrase_forget(void)
-{
-	secret_freep(&from_environment);
-}
-
-/* ---- from a file --------------------------------------------------------------------------- */
-
-static int
-read_from_file(const char *path, struct buf *ret, struct err *err)
-{
-	CLEANUP(buf_wipe) struct buf text = BUF_INIT;
-	const uint8_t *end;
-	int r;
-
-	r = file_read(path, PASSPHRASE_MAX, &text, err);
-	if (r < 0)
-		return err_add(err, r, "TILLFS_PASSPHRASE_FILE");
-	end = text.len > 0 ? memchr(text.p, '\n', text.len) : NULL;
-	buf_append(ret, text.p, end != NULL ? (size_t)(end - text.p) : text.len);
-	return 0;
-}
 
 /* ---- from the terminal ----------------------------------------------------------------------- */
 
@@ -142,33 +99,15 @@ open_terminal(const char *file, int *ret, struct err *err)
 {
 	*ret = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (*ret < 0)
-		return err_set(err, ERR_DENIED,
-			       "%s needs a passphrase, and there is no terminal to ask for it; set "
-			       "TILLFS_PASSPHRASE_FILE or TILLFS_PASSPHRASE",
-			       file);
+		return err_set(
+			err, ERR_DENIED,
+			"%s needs a passphrase, and there is no terminal to ask for it; give "
+			"--passphrase-file, --passphrase-fd or --passphrase-command",
+			file);
 	return 0;
 }
 
 /* ---- all of them ----------------------------------------------------------------------------- */
-
-/* Return: 1 when the environment has it, 0 when not, or a code. */
-static int
-from_outside(struct buf *ret, struct err *err)
-{
-	const char *path = getenv("TILLFS_PASSPHRASE_FILE");
-	int r;
-
-	buf_reset(ret);
-	buf_reserve(ret, PASSPHRASE_MAX); /* so that growing leaves no copies behind */
-	if (from_environment != NULL) {
-		buf_append_str(ret, from_environment);
-		return 1;
-	}
-	if (path == NULL || path[0] == '\0')
-		return 0;
-	r = read_from_file(path, ret, err);
-	return r < 0 ? r : 1;
-}
 
 int
 passphrase_ask(void *arg, const char *file, struct buf *ret, struct err *err)
@@ -177,7 +116,7 @@ passphrase_ask(void *arg, const char *file, struct buf *ret, struct err *err)
 	int r;
 
 	(void)arg;
-	r = from_outside(ret, err);
+	r = passphrase_from_outside(ret, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = open_terminal(file, &tty, err);
@@ -205,7 +144,7 @@ ask_twice(const char *file, struct buf *ret, struct err *err)
 int
 passphrase_ask_new(const char *file, struct buf *ret, struct err *err)
 {
-	int r = from_outside(ret, err);
+	int r = passphrase_from_outside(ret, err);
 
 	if (r == 0)
 		r = ask_twice(file, ret, err);

@@ -29,17 +29,35 @@ session_url(const struct cli *c, const char **ret, struct err *err)
 	return 0;
 }
 
+static int
+identity_path(const struct cli *c, const char **ret, struct err *err)
+{
+	*ret = first_said(option_value(c, OPT_IDENTITY), "TILLFS_IDENTITY", c->config.identity);
+	if (*ret == NULL)
+		return err_set(err, CLI_USAGE,
+			       "no identity is named; give -i FILE, or set TILLFS_IDENTITY");
+	return 0;
+}
+
 int
 session_identity(const struct cli *c, struct identity **ret, struct err *err)
 {
-	const char *path =
-		first_said(option_value(c, OPT_IDENTITY), "TILLFS_IDENTITY", c->config.identity);
+	const char *path;
+	int r = identity_path(c, &path, err);
 
 	*ret = NULL;
-	if (path == NULL)
-		return err_set(err, CLI_USAGE,
-			       "no identity is named; give -i FILE, or set TILLFS_IDENTITY");
-	return identity_open(path, passphrase_ask, NULL, ret, err);
+	return r < 0 ? r : identity_open(path, passphrase_ask, NULL, ret, err);
+}
+
+int
+session_recovery(const struct cli *c, struct recovery *ret, struct fingerprint *ret_self,
+		 struct err *err)
+{
+	const char *path;
+	int r = identity_path(c, &path, err);
+
+	*ret = (struct recovery){0};
+	return r < 0 ? r : identity_recovery(path, passphrase_ask, NULL, ret, ret_self, err);
 }
 
 static int

@@ -82,6 +82,8 @@ config_fini(struct config *c)
 	free(c->identity);
 	free(c->writer);
 	free(c->state);
+	free(c->passphrase_file);
+	free(c->passphrase_command);
 	free(c->audit);
 	free(c->cache);
 	free(c->cache_size);
@@ -163,6 +165,8 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 		{"identity", &c->identity},
 		{"writer", &c->writer},
 		{"state", &c->state},
+		{"passphrase-file", &c->passphrase_file},
+		{"passphrase-command", &c->passphrase_command},
 		{"time-zone", &c->zone},
 		{"audit", &c->audit},
 		{"cache", &c->cache},

@@ -64,32 +64,53 @@ lines_secret(struct buf *b, const struct seal_key *seed, struct slice passphrase
 	return 0;
 }
 
-int
-identity_create(const char *path, struct slice passphrase, struct fingerprint *ret, struct err *err)
+static void
+lines_pins(struct buf *b, const struct trust_pin *pins, size_t n)
 {
-	CLEANUP(secret_freep) struct seal_key *seed = secret_new(sizeof *seed);
+	buf_append_str(b, n > 0 ? "\n[trust]\n" : "");
+	for (size_t i = 0; i < n; i++)
+		buf_appendf(b, "repository = %s %s\n",
+			    hex_bytes(pins[i].repo.b, sizeof pins[i].repo.b).s,
+			    hex(&pins[i].founder.h).s);
+}
+
+int
+identity_recover(const struct recovery *rec, const char *path, struct slice passphrase,
+		 struct fingerprint *ret, struct err *err)
+{
 	CLEANUP(secret_freep) struct seal_pair *pair = secret_new(sizeof *pair);
-	CLEANUP(secret_text_fini) struct buf text = secret_text(TEXT_MAX);
+	size_t cap = TEXT_MAX + rec->n_pins * 128;
+	CLEANUP(secret_text_fini) struct buf text = secret_text(cap);
 	int r;
 
 	*ret = (struct fingerprint){0};
-	seal_random(seed->b, sizeof seed->b);
-	seal_pair_from_seed(seed, pair);
+	seal_pair_from_seed(rec->seed, pair);
 	buf_append_str(&text, "# A tillfs identity.  Whoever has this file");
 	buf_append_str(&text, passphrase.len > 0 ? " and its passphrase" : "");
 	buf_append_str(&text, " can read what it can read.\n"
 			      "[identity]\n"
 			      "version = 1\n");
 	lines_public(&text, pair);
-	r = lines_secret(&text, seed, passphrase, err);
+	r = lines_secret(&text, rec->seed, passphrase, err);
 	if (r < 0)
 		return r;
-	assert(text.cap == TEXT_MAX);
+	lines_pins(&text, rec->pins, rec->n_pins);
+	assert(text.cap == cap);
 	r = key_files_create(path, buf_slice(&text), "identity", pair, err);
 	if (r < 0)
 		return r;
 	seal_fingerprint(&pair->box_pk, &pair->sign_pk, ret);
 	return 0;
+}
+
+int
+identity_create(const char *path, struct slice passphrase, struct fingerprint *ret, struct err *err)
+{
+	CLEANUP(secret_freep) struct seal_key *seed = secret_new(sizeof *seed);
+	struct recovery nothing_but_it = {.seed = seed};
+
+	seal_random(seed->b, sizeof seed->b);
+	return identity_recover(&nothing_but_it, path, passphrase, ret, err);
 }
 
 /* ---- opening */
@@ -176,11 +197,11 @@ get_pins(const struct ini *ini, struct identity *id, struct err *err)
 	return 0;
 }
 
+/* @seed: receives what everything is derived from. */
 static int
 open_parsed(const struct ini *ini, passphrase_fn *ask, void *arg, struct identity *id,
-	    struct err *err)
+	    struct seal_key *seed, struct err *err)
 {
-	CLEANUP(secret_freep) struct seal_key *seed = secret_new(sizeof *seed);
 	struct field f[N_FIELDS];
 	struct seal_box_pk box_pk;
 	struct seal_sign_pk sign_pk;
@@ -202,9 +223,9 @@ open_parsed(const struct ini *ini, passphrase_fn *ask, void *arg, struct identit
 	return r;
 }
 
-int
-identity_parse(struct slice text, const char *path, passphrase_fn *ask, void *arg,
-	       struct identity **ret, struct err *err)
+static int
+parse(struct slice text, const char *path, passphrase_fn *ask, void *arg, struct seal_key *seed,
+      struct identity **ret, struct err *err)
 {
 	CLEANUP(identity_freep) struct identity *id = NULL;
 	CLEANUP(ini_fini) struct ini ini = {0};
@@ -217,10 +238,41 @@ identity_parse(struct slice text, const char *path, passphrase_fn *ask, void *ar
 	id = mem_alloc(sizeof *id);
 	id->path = str_copy(path);
 	id->pair = secret_new(sizeof *id->pair);
-	r = open_parsed(&ini, ask, arg, id, err);
+	r = open_parsed(&ini, ask, arg, id, seed, err);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(&id);
+	return 0;
+}
+
+int
+identity_parse(struct slice text, const char *path, passphrase_fn *ask, void *arg,
+	       struct identity **ret, struct err *err)
+{
+	CLEANUP(secret_freep) struct seal_key *seed = secret_new(sizeof *seed);
+
+	return parse(text, path, ask, arg, seed, ret, err);
+}
+
+int
+identity_recovery(const char *path, passphrase_fn *ask, void *arg, struct recovery *ret,
+		  struct fingerprint *ret_self, struct err *err)
+{
+	CLEANUP(secret_text_fini) struct buf text = BUF_INIT;
+	CLEANUP(identity_freep) struct identity *id = NULL;
+	int r;
+
+	*ret = (struct recovery){.seed = secret_new(sizeof *ret->seed)};
+	r = key_file_read(path, &text, err);
+	if (r == 0)
+		r = parse(buf_slice(&text), path, ask, arg, ret->seed, &id, err);
+	if (r < 0) {
+		recovery_fini(ret);
+		return r;
+	}
+	*ret_self = id->fingerprint;
+	ret->n_pins = id->n_pins;
+	ret->pins = steal_ptr(&id->pins);
 	return 0;
 }
 

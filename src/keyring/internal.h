@@ -4,6 +4,7 @@
  *	fields.c    the lines of a key file, each at its place
  *	key_file.c  key files on disk: created once, or extended
  *	identity.c, writer.c, public.c, card.c  the four kinds of files
+ *	recovery.c  an identity on paper
  *	hash_key.c  what a writer derives from its seed
  *	grant.c     keys sealed to one person
  *
