@@ -110,7 +110,7 @@ struct extract;
  */
 MUST_CHECK int extract_begin(struct capture *c, const char *query, unsigned timeout_sec,
 			     struct extract **ret, struct err *err);
-/* The next bytes of the CSV; @ret_len 0 at its end.  Return: as db_rows_next. */
+/* The next bytes of the CSV; @ret_len 0 at its end.  Return: as db_read_step. */
 MUST_CHECK int extract_read(struct extract *e, void *p, size_t len, size_t *ret_len,
 			    struct err *err);
 void extract_free(struct extract *e);

@@ -101,6 +101,7 @@ struct config {
 	unsigned capture_timeout_ms; /* for a database's locks */
 	struct config_made *made;
 	size_t n_made, cap_made;
+	bool scan;            /* look for card numbers in what a backup reads */
 	char *before, *after; /* commands around a backup; NULL: none */
 };
 #define CAPTURE_TIMEOUT_MS 30000u /* when nothing else is said */
@@ -119,8 +120,8 @@ struct config {
  * account-key, sas-token, user, password, ssh-key; [class NAME] pattern (several), NAME as
  * [a-z0-9-]{1,32}.
  *
- * Also [tillfs] before, after; [capture NAME] command, class, path, timeout; [extract NAME]
- * database, query (several), class, path, timeout; NAME as [A-Za-z0-9_.-]{1,64}.
+ * Also [tillfs] before, after, scan = yes|no; [capture NAME] command, class, path, timeout;
+ * [extract NAME] database, query (several), class, path, timeout; NAME as [A-Za-z0-9_.-]{1,64}.
  *
  * Return: 0, ERR_INVALID naming file and line, ERR_NOENT for a @path that isn't
  * there.

@@ -44,13 +44,14 @@ MUST_CHECK int db_foreign_open(const char *path, enum db_sharing sharing,
 void db_foreign_close(struct db_foreign *d);
 DEFINE_FREEP(struct db_foreign *, db_foreign_close)
 
-#define DB_HEADER_LEN 100u /* of a database file; sqlite.org/fileformat2.html section 1.3 */
+/* Of a database file: sqlite.org/fileformat2.html section 1.3. */
+#define DB_MOMENT_HEADER_LEN 100u
 
 /* What a copy made with the backup API doesn't keep. */
 struct db_moment {
 	uint32_t schema_cookie;
-	uint8_t header[DB_HEADER_LEN]; /* as it stands in the file; in WAL mode a newer one may be
-					  in the log */
+	uint8_t header[DB_MOMENT_HEADER_LEN]; /* as it stands in the file; in WAL mode a newer one
+					  may be in the log */
 };
 
 /**
@@ -79,32 +80,5 @@ MUST_CHECK int db_foreign_copy(struct db_foreign *d, const char *to, struct err 
  * when this SQLite can't check it (functions or modules of its application), ERR_CANCELLED, ERR_IO.
  */
 MUST_CHECK int db_foreign_check(struct db_foreign *d, struct err *err);
-
-/* ---- rows of a query ---- */
-
-struct db_rows;
-
-/**
- * db_foreign_query - begin a query, which can only read.
- * @sql:         one SELECT statement; no PRAGMA, ATTACH or the like
- * @timeout_sec: then it ends with ERR_UNREACHABLE
- *
- * Return: 0, ERR_INVALID for SQL that SQLite refuses or that is no query, ERR_CORRUPT, ERR_BUSY.
- * @ret must be freed before the database is closed; one at a time.
- */
-MUST_CHECK int db_foreign_query(struct db_foreign *d, const char *sql, unsigned timeout_sec,
-				struct db_rows **ret, struct err *err);
-void db_rows_free(struct db_rows *r);
-DEFINE_FREEP(struct db_rows *, db_rows_free)
-
-enum db_type { DB_NULL, DB_INTEGER, DB_REAL, DB_TEXT, DB_BLOB };
-
-unsigned db_rows_columns(const struct db_rows *r);
-const char *db_rows_name(const struct db_rows *r, unsigned column);
-/* Return: 1 a row, 0 no more, ERR_UNREACHABLE, ERR_CORRUPT, ERR_CANCELLED, ERR_INVALID. */
-MUST_CHECK int db_rows_next(struct db_rows *r, struct err *err);
-enum db_type db_rows_type(const struct db_rows *r, unsigned column);
-/* A value as SQLite writes it as text, a blob as it is.  Borrowed until the next row. */
-struct slice db_rows_text(const struct db_rows *r, unsigned column);
 
 #endif /* TILLFS_DB_COPY_H */

@@ -25,6 +25,7 @@
 #include "tillfs/catalog.h"
 #include "tillfs/chunker.h"
 #include "tillfs/directory.h"
+#include "tillfs/scan.h"
 
 #define SEGMENT_TARGET      (128u * KIB) /* of data; measured: docs/measurements.md */
 #define TREE_SEGMENT_TARGET (128u * KIB)
@@ -386,8 +387,13 @@ struct source {
 	const struct capture *capture; /* whose bytes they are, or NULL */
 };
 struct file_reader;
-struct file_reader *file_reader_new(void);
+/* @scan: look for card numbers too */
+struct file_reader *file_reader_new(bool scan);
 void file_reader_free(struct file_reader *r);
+/* What was found in the latest content; none when nobody looks. */
+const struct scan_counts *file_reader_found(const struct file_reader *r);
+/* Looks at a captured database's values, as its pages were not looked at. */
+MUST_CHECK int file_reader_scan(struct file_reader *r, struct capture *c, struct err *err);
 /**
  * read_content - read a file and emit what its item event needs.
  * @e: an EVENT_ITEM under construction: source, the content's size, and pieces or stored, are set

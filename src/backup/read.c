@@ -11,11 +11,49 @@
 #include <unistd.h>
 
 #include "backup/read.h"
+#include "tillfs/db_read.h"
+
+#define SCAN_VALUE_MAX (64u * MIB)
 
 struct file_reader *
-file_reader_new(void)
+file_reader_new(bool scan)
 {
-	return mem_alloc(sizeof(struct file_reader));
+	struct file_reader *r = mem_alloc(sizeof *r);
+
+	if (scan)
+		r->scanner = scanner_new();
+	return r;
+}
+
+const struct scan_counts *
+file_reader_found(const struct file_reader *r)
+{
+	return &r->found;
+}
+
+static int
+read_capture(void *arg, uint64_t off, void *p, size_t len, struct err *err)
+{
+	const struct capture *c = arg;
+
+	if (pread(capture_fd(c), p, len, (off_t)off) != (ssize_t)len)
+		return err_sys(err, "reading the database");
+	capture_fix_header(c, off, p, len);
+	return 0;
+}
+
+int
+file_reader_scan(struct file_reader *r, struct capture *c, struct err *err)
+{
+	const struct db_files files = {.main = {capture_len(c), read_capture, c}};
+	const struct db_limits limits = {.value = SCAN_VALUE_MAX};
+	CLEANUP(db_read_closep) struct db_read *db = NULL;
+	int rc;
+
+	if (r->scanner == NULL)
+		return 0;
+	rc = db_read_open(&files, 1, &limits, &db, err);
+	return rc < 0 ? rc : scan_database(db, &r->found, err);
 }
 
 void
@@ -25,6 +63,7 @@ file_reader_free(struct file_reader *r)
 		return;
 	buf_fini(&r->data);
 	pieces_fini(&r->pieces);
+	scanner_free(r->scanner);
 	free(r);
 }
 
@@ -135,6 +174,9 @@ read_fill(struct reading *rd, uint64_t pos, size_t want, struct err *err)
 			rd->size = pos;
 			return 0;
 		}
+		/* Databases are looked at value by value instead. */
+		if (rd->r->scanner != NULL && rd->from->capture == NULL)
+			scanner_feed(rd->r->scanner, slice_of(b->p + b->len, n));
 		b->len += n;
 		pos += n;
 		walk_progress(rd->lane->run, 0, n);
@@ -314,6 +356,9 @@ read_content(struct file_reader *r, struct lane *lane, const struct source *from
 	int rc;
 
 	e->source = SOURCE_NONE;
+	r->found = (struct scan_counts){0};
+	if (r->scanner != NULL)
+		scanner_reset(r->scanner);
 	if (rd.size == SIZE_UNKNOWN)
 		rc = read_unknown(&rd, e, err);
 	else
@@ -324,6 +369,8 @@ read_content(struct file_reader *r, struct lane *lane, const struct source *from
 			lane_emit(lane, event_new(EVENT_RESTART, lane));
 		return rc;
 	}
+	if (r->scanner != NULL)
+		scanner_finish(r->scanner, &r->found);
 	e->read.size = rd.size;
 	e->item->entry.size = rd.size;
 	if (rd.size == 0 || e->source == SOURCE_STORED)

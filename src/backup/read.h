@@ -9,8 +9,10 @@
 #include "backup/internal.h"
 
 struct file_reader {
-	struct buf data;      /* read and not yet cut; starts at off */
-	struct pieces pieces; /* of the leaf underway */
+	struct buf data;          /* read and not yet cut; starts at off */
+	struct pieces pieces;     /* of the leaf underway */
+	struct scanner *scanner;  /* NULL: nobody looks for card numbers */
+	struct scan_counts found; /* in the latest content */
 };
 
 /* One file being read. */

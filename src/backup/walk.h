@@ -96,7 +96,9 @@ MUST_CHECK int walker_made(struct walker *w, const struct target *target);
 /* Flags that what should stand at the path doesn't. */
 void walker_fail(struct walker *w, const char *why);
 
-/* walk_file.c, for walk_db.c */
+/* walk_file.c, for walk_db.c and walk_made.c */
+/* Notes card numbers in what was read just now. */
+void walker_note_cards(struct walker *w);
 bool stamp_equal(const struct stamp *a, const struct stamp *b);
 /* Whether a write after our look would have changed it: not in the same tick of the clock. */
 bool stamp_is_old(const struct stamp *s);

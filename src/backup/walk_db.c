@@ -214,6 +214,7 @@ capture_once(struct walker *w, struct lane *lane, const char *name, bool first, 
 {
 	CLEANUP(capture_freep) struct capture *own = NULL;
 	struct capture *c = NULL;
+	struct err why = ERR_INIT;
 	int r = begin(w, name, first, e, &own, &c, err);
 
 	if (r < 0)
@@ -228,6 +229,8 @@ capture_once(struct walker *w, struct lane *lane, const char *name, bool first, 
 	r = capture_finish(c, err);
 	if (r < 0 && r != ERR_UNSUPPORTED)
 		walker_forget(lane, e);
+	else if (file_reader_scan(w->reader, c, &why) < 0)
+		note_add(w->run, path_of(w), NOTE_WARNING, why.msg);
 	return r;
 }
 

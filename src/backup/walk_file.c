@@ -184,6 +184,18 @@ count_file(struct walker *w, const struct event *e)
 	walk_progress(run, 1, e->is_known ? e->read.size : 0);
 }
 
+void
+walker_note_cards(struct walker *w)
+{
+	CLEANUP(buf_fini) struct buf text = BUF_INIT, counts = BUF_INIT;
+
+	scan_describe(file_reader_found(w->reader), &counts);
+	if (counts.len == 0)
+		return;
+	buf_appendf(&text, "cards: %s in it", buf_cstr(&counts));
+	note_add(w->run, path_of(w), NOTE_WARNING, buf_cstr(&text));
+}
+
 int
 walker_file(struct walker *w, struct lane *lane, const char *name, const struct file_stat *st,
 	    struct event *e)
@@ -205,6 +217,7 @@ walker_file(struct walker *w, struct lane *lane, const char *name, const struct 
 				note_unreadable(w->run, path_of(w), err.msg);
 				return ERR_NOENT;
 			}
+			walker_note_cards(w);
 		}
 	}
 	count_file(w, e);

@@ -116,6 +116,7 @@ made_file(struct walker *w, const struct target *target)
 				     : by_query(w, lane, m, e, &err);
 	if (r == 0) {
 		w->run->result->files_new++;
+		walker_note_cards(w);
 		lane_emit(lane, e);
 		return 0;
 	}

@@ -97,7 +97,7 @@ walk(struct run *run, struct err *err)
 	if (r < 0)
 		return r;
 	w.names = names_new();
-	w.reader = file_reader_new();
+	w.reader = file_reader_new(run->options->config->scan);
 	w.avoid = avoid_new(run->options->avoid, run->options->n_avoid);
 	r = walk_all(&w, err);
 	while (w.n > 0)

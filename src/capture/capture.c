@@ -17,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "capture/internal.h"
 #include "capture/spool.h"
 #include "tillfs/db_copy.h"
 
@@ -356,13 +355,6 @@ capture_begin(const struct capture_options *options, int dirfd, const char *name
 		return r;
 	*ret = steal_ptr(&c);
 	return 0;
-}
-
-struct db_foreign *
-capture_db(struct capture *c)
-{
-	end_check(c);
-	return c->db;
 }
 
 uint64_t

@@ -6,19 +6,46 @@
  *
  * Layer 4.
  */
-#include "tillfs/capture.h"
-#include "tillfs/db_copy.h"
+#include <inttypes.h>
+#include <unistd.h>
 
-#include "capture/internal.h"
+#include "tillfs/capture.h"
+#include "tillfs/db_read.h"
 
 #define PIECE_LEN (64u * KIB)
+#define VALUE_MAX (256u * MIB)
 
 struct extract {
-	struct db_rows *rows;
+	struct db_read *db;
 	struct buf text; /* not yet handed out, from at on */
 	size_t at;
 	bool ended;
 };
+
+static int
+read_capture(void *arg, uint64_t off, void *p, size_t len, struct err *err)
+{
+	const struct capture *c = arg;
+
+	return pread(capture_fd(c), p, len, (off_t)off) == (ssize_t)len
+		       ? 0
+		       : err_sys(err, "reading the database");
+}
+
+static int
+start(struct extract *e, struct capture *c, const char *query, unsigned timeout_sec,
+      struct err *err)
+{
+	const struct db_files files = {.main = {capture_len(c), read_capture, c}};
+	const struct db_limits limits = {.value = VALUE_MAX};
+	int r = db_read_open(&files, 1, &limits, &e->db, err);
+
+	if (r == 0)
+		r = db_read_start(e->db, slice_str(query), NULL, 0, timeout_sec * 1000, err);
+	if (r == 0 && db_read_columns(e->db) == 0)
+		return err_set(err, ERR_INVALID, "the query gives no rows: it must be one SELECT");
+	return r;
+}
 
 int
 extract_begin(struct capture *c, const char *query, unsigned timeout_sec, struct extract **ret,
@@ -31,12 +58,12 @@ extract_begin(struct capture *c, const char *query, unsigned timeout_sec, struct
 	r = capture_finish(c, err);
 	if (r < 0 && r != ERR_UNSUPPORTED)
 		return err_add(err, r, "its database");
-	r = db_foreign_query(capture_db(c), query, timeout_sec, &e->rows, err);
+	r = start(e, c, query, timeout_sec, err);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < db_rows_columns(e->rows); i++) {
+	for (unsigned i = 0; i < db_read_columns(e->db); i++) {
 		buf_append_str(&e->text, i > 0 ? "," : "");
-		csv_append(&e->text, slice_str(db_rows_name(e->rows, i)));
+		csv_append(&e->text, db_read_column_name(e->db, i));
 	}
 	buf_append_str(&e->text, "\n");
 	*ret = steal_ptr(&e);
@@ -76,19 +103,34 @@ append_blob(struct buf *b, struct slice s)
 }
 
 static void
-append_row(struct buf *b, const struct db_rows *rows)
+append_value(struct buf *b, const struct db_value *v)
 {
-	for (unsigned i = 0; i < db_rows_columns(rows); i++) {
+	switch (v->type) {
+	case DB_NULL:
+		break;
+	case DB_INT:
+		buf_appendf(b, "%" PRId64, v->i);
+		break;
+	case DB_REAL:
+		buf_append_str(b, db_real_format(v->r).s);
+		break;
+	case DB_TEXT:
+		csv_append(b, v->b);
+		break;
+	case DB_BLOB:
+		append_blob(b, v->b);
+		break;
+	}
+}
+
+static void
+append_row(struct buf *b, struct db_read *db)
+{
+	for (unsigned i = 0; i < db_read_columns(db); i++) {
+		struct db_value v = db_read_value(db, i);
+
 		buf_append_str(b, i > 0 ? "," : "");
-		switch (db_rows_type(rows, i)) {
-		case DB_NULL:
-			break;
-		case DB_BLOB:
-			append_blob(b, db_rows_text(rows, i));
-			break;
-		default:
-			csv_append(b, db_rows_text(rows, i));
-		}
+		append_value(b, &v);
 	}
 	buf_append_str(b, "\n");
 }
@@ -99,14 +141,14 @@ fill(struct extract *e, struct err *err)
 	buf_reset(&e->text);
 	e->at = 0;
 	while (!e->ended && e->text.len < PIECE_LEN) {
-		int r = db_rows_next(e->rows, err);
+		int r = db_read_step(e->db, err);
 
 		if (r < 0)
 			return r;
 		if (r == 0)
 			e->ended = true;
 		else
-			append_row(&e->text, e->rows);
+			append_row(&e->text, e->db);
 	}
 	return 0;
 }
@@ -133,7 +175,7 @@ extract_free(struct extract *e)
 {
 	if (e == NULL)
 		return;
-	db_rows_free(e->rows);
+	db_read_close(e->db);
 	buf_fini(&e->text);
 	free(e);
 }

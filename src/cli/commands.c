@@ -108,6 +108,11 @@ const struct command commands[] = {
 	{"history", "PATH", "list the versions of a file",
 	 "A line for each version: its first snapshot, its last, and how many in a row have it.", 1,
 	 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_history},
+	{"scan", "PATH|SNAPSHOT[:PATH]...", "look for payment card numbers",
+	 "Names the files that seem to hold some, and how many, and never prints one. What exists "
+	 "under this name is a PATH, else it is a SNAPSHOT. Exit status 4 means that there are "
+	 "some.",
+	 1, UINT_MAX, OPTIONS(OPT_JSON, AUDIT_OPTIONS), cmd_scan},
 	{"check", "", "look for damage", "Exit status 4 means that there is some.", 0, 0,
 	 OPTIONS(OPT_READ_DATA, OPT_JSON), cmd_check},
 	{"verify", "SNAPSHOT|DATE|WRITER", "prove snapshots: who made them, and every byte",

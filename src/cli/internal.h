@@ -355,6 +355,7 @@ int cmd_pin(struct cli *c, struct err *err);
 int cmd_unpin(struct cli *c, struct err *err);
 int cmd_pins(struct cli *c, struct err *err);
 int cmd_cost(struct cli *c, struct err *err);
+int cmd_scan(struct cli *c, struct err *err);
 int cmd_mount(struct cli *c, struct err *err);
 int cmd_umount(struct cli *c, struct err *err);
 int cmd_check(struct cli *c, struct err *err);

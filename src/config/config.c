@@ -207,6 +207,12 @@ take_setting(const struct ini *ini, const struct ini_entry *e, struct config *c,
 			return config_bad_entry(ini, e, "say yes or no", err);
 		return 0;
 	}
+	if (strcmp(e->key, "scan") == 0) {
+		c->scan = strcmp(e->value, "yes") == 0;
+		if (!c->scan && strcmp(e->value, "no") != 0)
+			return config_bad_entry(ini, e, "say yes or no", err);
+		return 0;
+	}
 	if (strcmp(e->key, "capture-timeout") == 0) {
 		if (!config_parse_seconds(e->value, &c->capture_timeout_ms))
 			return config_bad_entry(ini, e, "give seconds, from 0 to 86400", err);

@@ -17,8 +17,15 @@
 #define FINDING_LEN    200
 #define PATH_LEN_LIMIT 500u /* SQLite's own is 512, companions included */
 
-bool
-db_foreign_cancelled(const struct db_foreign *d)
+struct db_foreign {
+	sqlite3 *handle;
+	char *path;
+	struct db_patience patience;
+	uint64_t deadline_ms; /* for others' locks */
+};
+
+static bool
+is_cancelled(const struct db_foreign *d)
 {
 	return d->patience.cancel != NULL && atomic_load(d->patience.cancel);
 }
@@ -26,7 +33,7 @@ db_foreign_cancelled(const struct db_foreign *d)
 static int
 fail(const struct db_foreign *d, int rc, struct err *err)
 {
-	if (db_foreign_cancelled(d))
+	if (is_cancelled(d))
 		return err_set(err, ERR_CANCELLED, "stopped");
 	return err_set(err, db_code_of(rc), "%s", sqlite3_errmsg(d->handle));
 }
@@ -39,7 +46,7 @@ wait_for_lock(void *arg, int tries)
 	const struct db_foreign *d = arg;
 
 	(void)tries;
-	if (db_foreign_cancelled(d) || time_monotonic_ms() >= d->deadline_ms)
+	if (is_cancelled(d) || time_monotonic_ms() >= d->deadline_ms)
 		return 0;
 	usleep(BUSY_SLEEP_US);
 	return 1;
@@ -48,10 +55,7 @@ wait_for_lock(void *arg, int tries)
 static int
 look_up(void *arg)
 {
-	const struct db_foreign *d = arg;
-
-	return db_foreign_cancelled(d) ||
-	       (d->query_deadline_ms != 0 && time_monotonic_ms() >= d->query_deadline_ms);
+	return is_cancelled(arg);
 }
 
 /* A path as the URI that SQLite wants options in. */
@@ -171,13 +175,13 @@ read_cookie(struct db_foreign *d, uint32_t *ret, struct err *err)
 
 /* Through SQLite's own descriptor: closing one of ours would drop its locks. */
 static int
-read_header(struct db_foreign *d, uint8_t ret[DB_HEADER_LEN], struct err *err)
+read_header(struct db_foreign *d, uint8_t ret[DB_MOMENT_HEADER_LEN], struct err *err)
 {
 	sqlite3_file *f = NULL;
 	int rc = sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f);
 
 	if (rc == SQLITE_OK)
-		rc = f->pMethods->xRead(f, ret, DB_HEADER_LEN, 0);
+		rc = f->pMethods->xRead(f, ret, DB_MOMENT_HEADER_LEN, 0);
 	return rc == SQLITE_OK ? 0 : fail(d, rc, err);
 }
 
@@ -233,7 +237,7 @@ copy_pages(struct db_foreign *d, sqlite3 *to)
 
 	if (b == NULL)
 		return sqlite3_errcode(to);
-	while (rc == SQLITE_OK && !db_foreign_cancelled(d))
+	while (rc == SQLITE_OK && !is_cancelled(d))
 		rc = sqlite3_backup_step(b, PAGES_A_STEP);
 	finish = sqlite3_backup_finish(b);
 	return rc != SQLITE_DONE ? rc : finish;
@@ -247,7 +251,7 @@ db_foreign_copy(struct db_foreign *d, const char *to, struct err *err)
 
 	if (rc == SQLITE_OK)
 		rc = copy_pages(d, copy);
-	if (db_foreign_cancelled(d))
+	if (is_cancelled(d))
 		r = err_set(err, ERR_CANCELLED, "stopped");
 	else if (rc != SQLITE_OK)
 		r = err_set(err, db_code_of(rc), "copying it: %s", sqlite3_errstr(rc));
@@ -283,7 +287,7 @@ db_foreign_check(struct db_foreign *d, struct err *err)
 		rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		r = judge(sqlite3_column_text(s, 0), err);
-	else if ((rc & 0xff) == SQLITE_ERROR && !db_foreign_cancelled(d))
+	else if ((rc & 0xff) == SQLITE_ERROR && !is_cancelled(d))
 		r = err_set(err, ERR_UNSUPPORTED, "%s", sqlite3_errmsg(d->handle));
 	else
 		r = fail(d, rc, err);

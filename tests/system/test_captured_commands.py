@@ -191,15 +191,15 @@ def test_an_extract_is_of_the_same_moment_as_its_database(repo, tillfs, books, p
 
 
 @pytest.mark.parametrize("query,word", [
-    ("DELETE FROM sale", "not authorized"),
-    ("PRAGMA journal_mode=WAL", "not authorized"),
-    ("ATTACH '/tmp/x' AS x", "not authorized"),
-    ("SELECT load_extension('/tmp/x')", "not authorized"),
-    ("SELECT 1; SELECT 2", "one SELECT"),
+    ("DELETE FROM sale", "only reading"),
+    ("PRAGMA journal_mode=WAL", "only reading"),
+    ("ATTACH '/tmp/x' AS x", "only reading"),
+    ("SELECT load_extension('/tmp/x')", "only reading"),
+    ("SELECT 1; SELECT 2", "one query only"),
     ("SELECT * FROM nowhere", "no such table"),
-    ("-- nothing", "one SELECT"),
+    ("-- nothing", "no query"),
     ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
-     "longer than 1 s"),
+     "longer than it may"),
 ])
 def test_a_query_can_only_read(repo, tillfs, books, query, word):
     before = harness.read_tree(books.parent)
