@@ -1,7 +1,7 @@
 /*
  * internal.h - what the files of records share.
  *
- *	sandbox.c  what a worker may ask of the kernel
+ *	cage.c     what a worker may ask of the kernel
  *	host.c     the process that workers descend from
  *	worker.c   a worker: SQLite on one side, the socket on the other
  *	wire.c     messages between the two, and values in them
@@ -21,13 +21,13 @@
 
 #include "tillfs/records.h"
 
-/* ---- the sandbox */
+/* ---- the cage */
 
 /**
- * sandbox_enter - from now on only memory, the clock, the end, and reading and writing @fd.
+ * cage_enter - from now on only memory, the clock, the end, and reading and writing @fd.
  * Return: false when the kernel refuses, or this processor isn't known.
  */
-MUST_CHECK bool sandbox_enter(int fd);
+MUST_CHECK bool cage_enter(int fd);
 
 /* ---- messages */
 

@@ -272,7 +272,7 @@ worker_main(int fd)
 	struct err refused = ERR_INIT;
 
 	w->fd = fd;
-	if (!sandbox_enter(fd)) {
+	if (!cage_enter(fd)) {
 		(void)err_set(&refused, ERR_UNSUPPORTED,
 			      "this kernel or processor can't lock in the process that reads "
 			      "databases (seccomp), so none is read");

@@ -1,5 +1,5 @@
 /*
- * sandbox.c - what a worker may ask of the kernel.
+ * cage.c - what a worker may ask of the kernel.
  *
  * A worker has one open file, its socket.  It may read and write that, get and give back memory
  * (never executable), look at the clock, and end.  Anything else is refused with EPERM.
@@ -175,7 +175,7 @@ limit(__rlimit_resource_t what, uint64_t value)
 }
 
 bool
-sandbox_enter(int fd)
+cage_enter(int fd)
 {
 	struct program p = {.n = 0};
 	struct sock_fprog prog = {.filter = p.code};
