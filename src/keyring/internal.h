@@ -6,7 +6,8 @@
  *	identity.c, writer.c, public.c, card.c  the four kinds of files
  *	recovery.c  an identity on paper
  *	hash_key.c  what a writer derives from its seed
- *	grant.c     keys sealed to one person
+ *	grant.c, grant_body.c  keys sealed to one person
+ *	grant_cover.c  what a grant covers, for who lists grants
  *
  * Layer 2.
  */
@@ -76,6 +77,14 @@ MUST_CHECK int key_file_hold(const char *path, struct key_file *ret, struct err 
 /* Appends @more, on a line of its own.  All or nothing. */
 MUST_CHECK int key_file_extend(struct key_file *f, struct slice more, struct err *err);
 void key_file_fini(struct key_file *f);
+
+/* ---- grant_body.c */
+
+size_t grant_body_max(const struct grant *g); /* bytes that its body takes at most */
+/* @b: secret text with room for grant_body_max. */
+void grant_body_put(struct buf *b, const struct grant *g);
+/* Return: 0 or ERR_CORRUPT. */
+MUST_CHECK int grant_body_get(struct slice plain, struct grant *g, struct err *err);
 
 /* ---- card.c */
 

@@ -1,5 +1,6 @@
 /*
- * fuzz_grant.c - grants and reseals: the object as given, and the given bytes as the body of an
+ * fuzz_grant.c - grants and reseals: the object as given, the given bytes as what a grant says that
+ * it covers, and as the body of an
  * object that an admin really signed.
  */
 #include "tillfs/keyring.h"
@@ -85,6 +86,27 @@ try_object(struct slice object, bool reseal)
 	return r;
 }
 
+static void
+try_cover(struct slice plain)
+{
+	CLEANUP(grant_cover_fini) struct grant_cover cover = {0};
+	CLEANUP(buf_fini) struct buf again = BUF_INIT;
+	struct seal_key roster = {{7}};
+	struct grant g = {0};
+	struct err err = ERR_INIT;
+	int r;
+
+	if (plain.len > ROSTER_MAX)
+		return;
+	roster_seal(&roster, plain, &g.cover);
+	r = grant_cover_open(&g, &roster, &cover, &err);
+	buf_fini(&g.cover);
+	if (r == 0 && grant_cover_seal(&cover, &roster, &again, &err) < 0)
+		abort(); /* it fitted before */
+	if (r < 0 && r != ERR_CORRUPT)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -95,6 +117,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		start();
 	(void)!try_object(slice_of(data, len), false);
 	(void)!try_object(slice_of(data, len), true);
+	try_cover(slice_of(data, len));
 	wrap(slice_of(data, len), &wrapped);
 	r = try_object(buf_slice(&wrapped), false);
 	if (r < 0 && r != ERR_CORRUPT)

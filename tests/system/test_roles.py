@@ -153,6 +153,16 @@ def test_a_grant_that_makes_no_sense_is_refused(grocer, auditor, arguments, code
     assert done.stderr.strip() and grocer.objects("grants/") == []
 
 
+def test_an_auditor_can_verify_what_was_granted_and_the_whole_chain(grocer, auditor):
+    grant(grocer, auditor, "--writer", "till-03", "--class", "sales", "--from", DATES[2])
+    auditor.trust()
+    result = json.loads(auditor("verify", "--json", "till-03").stdout)
+    [snapshot] = result["snapshots"]
+    assert snapshot["verified"] and (snapshot["classes_open"], snapshot["classes_closed"]) == (1, 2)
+    assert result["writers"][0]["intact"] == 3, "signatures need no key"
+    assert "2 of its data classes are sealed to others" in auditor("verify", DATES[2]).stdout
+
+
 def test_nobody_but_an_admin_grants(grocer, auditor):
     grant(grocer, auditor, "--class", "sales")
     auditor.trust()
