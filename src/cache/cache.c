@@ -114,11 +114,18 @@ diskcache_close(struct diskcache *c)
 	free(c);
 }
 
-void
+bool
 cache_bind(struct diskcache *c, const struct repo_id *repo)
 {
+	const char *folder, *name;
+
 	set_folder(c, repo);
+	folder = diskcache_folder(c);
+	name = strrchr(folder, '/') + 1;
+	if (strcmp(name, hex_bytes(repo, sizeof *repo).s) != 0)
+		return false;
 	write_url_file(c->url_path, repo);
+	return true;
 }
 
 void
@@ -170,15 +177,17 @@ void
 cache_store_failed(struct diskcache *c, const char *what)
 {
 	int why = errno;
+	/* Something odd in a file's place is no reason to stop. */
+	bool lasting = why == ENOSPC || why == EDQUOT || why == EROFS || why == EACCES ||
+		       why == EPERM || why == EIO;
 
 	pthread_mutex_lock(&c->lock);
 	c->stats.write_errors++;
-	c->paused_until_ms = time_monotonic_ms() + PAUSE_MS;
+	if (lasting)
+		c->paused_until_ms = time_monotonic_ms() + PAUSE_MS;
 	pthread_mutex_unlock(&c->lock);
-	log_write(LOG_WARN,
-		  "the cache %s can't be written (%s: %s); reading goes on, and storing is tried "
-		  "again in a minute",
-		  c->root, what, strerror(why));
+	log_write(LOG_WARN, "the cache %s can't be written (%s: %s); reading goes on%s", c->root,
+		  what, strerror(why), lasting ? ", and storing is tried again in a minute" : "");
 }
 
 void

@@ -195,7 +195,7 @@ used_locked(const struct index *x)
 	return x->total + x->stored + x->reserved;
 }
 
-/* Counts what is there, and evicts, so that @bytes more have room. */
+/* Counts what is there, and evicts, so that @bytes more may have room. */
 static int
 make_room_locked(struct diskcache *c, uint64_t bytes, struct err *err)
 {
@@ -206,18 +206,13 @@ make_room_locked(struct diskcache *c, uint64_t bytes, struct err *err)
 
 	if (!x->counted)
 		r = evict_count_locked(c, err);
-	if (r < 0 || used_locked(x) + bytes <= c->max)
+	if (r < 0 || used_locked(x) + bytes <= c->max || time_monotonic_ms() < x->full_until_ms)
 		return r;
-	if (time_monotonic_ms() < x->full_until_ms)
-		return ERR_NOSPACE;
 	r = index_flush_locked(c, err);
 	if (r == 0)
 		r = evict_to_locked(c, limit > coming ? limit - coming : 0, err);
-	if (r == 0 && used_locked(x) + bytes > c->max) {
-		/* Pins take it all. */
-		x->full_until_ms = time_monotonic_ms() + FULL_MS;
-		r = ERR_NOSPACE;
-	}
+	if (r == 0 && used_locked(x) + bytes > c->max)
+		x->full_until_ms = time_monotonic_ms() + FULL_MS; /* pins take it all */
 	return r;
 }
 
@@ -226,21 +221,23 @@ index_reserve(struct diskcache *c, uint64_t bytes)
 {
 	struct index *x = &c->index;
 	struct err err = ERR_INIT;
+	bool fits;
 	int r;
 
 	pthread_mutex_lock(&x->lock);
 	if (is_due(c))
 		flush(c);
 	r = make_room_locked(c, bytes, &err);
-	if (r == 0)
+	fits = r == 0 && used_locked(x) + bytes <= c->max;
+	if (fits)
 		x->reserved += bytes;
 	pthread_mutex_unlock(&x->lock);
 
-	if (r < 0 && r != ERR_NOSPACE && r != ERR_BUSY) {
-		errno = err.sys_errno != 0 ? err.sys_errno : EIO;
+	if (r < 0 && r != ERR_BUSY) {
+		errno = r == ERR_NOSPACE ? ENOSPC : err.sys_errno != 0 ? err.sys_errno : EIO;
 		cache_store_failed(c, err.msg);
 	}
-	return r == 0;
+	return fits;
 }
 
 void

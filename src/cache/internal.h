@@ -10,6 +10,7 @@
  *	evict.c     the quota: what has to go
  *	pins.c      what stays
  *	objects.c   small objects and listings as files
+ *	known.c     which keys there are
  *	store.c     the store around it
  *
  * A pack's file begins with DISKCACHE_META_LEN bytes that name it, then a byte for the header and
@@ -101,8 +102,8 @@ struct diskcache {
 
 /* ---- cache.c */
 
-/* Which repository it is.  Keeps it for the next time. */
-void cache_bind(struct diskcache *c, const struct repo_id *repo);
+/* Which repository it is.  Keeps it for the next time.  Return: false when it was another. */
+MUST_CHECK bool cache_bind(struct diskcache *c, const struct repo_id *repo);
 /* Whether storing makes sense now. */
 bool cache_may_store(struct diskcache *c);
 /* Storing failed: says so in the log, once, and stops for a while. */
@@ -199,10 +200,48 @@ bool object_matches(const char *key, struct slice bytes);
 MUST_CHECK bool object_get(struct diskcache *c, const char *key, struct buf *ret);
 void object_put(struct diskcache *c, const char *key, struct slice bytes);
 void object_remove(struct diskcache *c, const char *key);
-MUST_CHECK bool listing_get(struct diskcache *c, const char *prefix, bool delimited,
-			    struct buf *ret);
-void listing_add(struct buf *b, const struct store_entry *entry);
-/* @body: what listing_add made. */
-void listing_put(struct diskcache *c, const char *prefix, bool delimited, const struct buf *body);
+/* The file of a listing, unchecked.  Return: false when it isn't there. */
+MUST_CHECK bool listing_read(const char *path, struct buf *ret);
+void listing_add(struct buf *b, const char *key, uint64_t size, bool is_prefix);
+/* @body: what listing_add made.  Writes only what has changed. */
+void listing_write(struct diskcache *c, const char *path, const struct buf *body);
+
+/* ---- known.c */
+
+#define KNOWN_FOLDERS 4u
+
+struct known_key {
+	char *key;
+	uint64_t size;
+};
+
+/* In the order of keys, where nothing else is said. */
+struct known_keys {
+	struct known_key *v;
+	size_t n, cap;
+};
+void known_keys_add(struct known_keys *k, const char *key, uint64_t size); /* at the end */
+void known_keys_fini(struct known_keys *k);
+
+/* What listings told of one of the top folders. */
+struct known_folder {
+	struct known_keys keys, covered; /* covered: prefixes that were listed as a whole */
+	bool loaded, changed;
+};
+
+struct known {
+	pthread_mutex_t lock; /* protects everything below */
+	struct known_folder folders[KNOWN_FOLDERS];
+	unsigned listing; /* listings that go on */
+};
+void known_init(struct known *k);
+void known_fini(struct known *k);
+/* Around a listing.  @told: everything that a whole one told, used up; NULL when it broke off. */
+void known_begin(struct known *k);
+void known_end(struct known *k, struct diskcache *c, const char *prefix, bool delimited,
+	       struct known_keys *told);
+/* What earlier listings told.  Return: 0, ERR_OFFLINE, or what @fn returned. */
+MUST_CHECK int known_list(struct diskcache *c, const char *prefix, bool delimited,
+			  store_list_fn *fn, void *arg, struct err *err);
 
 #endif /* CACHE_INTERNAL_H */

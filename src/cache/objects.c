@@ -171,11 +171,11 @@ object_remove(struct diskcache *c, const char *key)
 /* ---- listings: magic, the hash of the rest; entries: u8 is_prefix, u64 size, lp(key) */
 
 void
-listing_add(struct buf *b, const struct store_entry *entry)
+listing_add(struct buf *b, const char *key, uint64_t size, bool is_prefix)
 {
-	buf_append_u8(b, entry->is_prefix);
-	buf_append_u64le(b, entry->size);
-	buf_append_lp(b, entry->key, strlen(entry->key));
+	buf_append_u8(b, is_prefix);
+	buf_append_u64le(b, size);
+	buf_append_lp(b, key, strlen(key));
 }
 
 static uint64_t
@@ -233,26 +233,11 @@ diskcache_listing_parse(struct slice bytes, store_list_fn *fn, void *arg, struct
 	return 0;
 }
 
-static char *
-listing_path(struct diskcache *c, const char *prefix, bool delimited)
-{
-	CLEANUP(freep) char *what = str_format("%c%s", delimited ? 'd' : 'a', prefix);
-	struct hash h;
-
-	seal_hash(what, strlen(what), &h);
-	return str_format("%s/listings/%s", diskcache_folder(c), hex(&h).s);
-}
-
 bool
-listing_get(struct diskcache *c, const char *prefix, bool delimited, struct buf *ret)
+listing_read(const char *path, struct buf *ret)
 {
-	CLEANUP(freep) char *path = NULL;
 	bool stale;
 
-	buf_reset(ret);
-	if (diskcache_folder(c) == NULL)
-		return false;
-	path = listing_path(c, prefix, delimited);
 	return read_file(path, LISTING_MAX + LISTING_HEAD, ret, &stale);
 }
 
@@ -268,15 +253,13 @@ is_remembered(const char *path, const struct buf *head)
 }
 
 void
-listing_put(struct diskcache *c, const char *prefix, bool delimited, const struct buf *body)
+listing_write(struct diskcache *c, const char *path, const struct buf *body)
 {
 	CLEANUP(buf_fini) struct buf head = BUF_INIT;
-	CLEANUP(freep) char *path = NULL;
 	struct hash h;
 
-	if (!cache_may_store(c) || body->len >= LISTING_MAX)
+	if (body->len > LISTING_MAX)
 		return;
-	path = listing_path(c, prefix, delimited);
 	seal_hash(body->p, body->len, &h);
 	buf_append(&head, listing_magic, sizeof listing_magic);
 	buf_append(&head, &h, sizeof h);

@@ -13,6 +13,7 @@ struct cached_store {
 	/* The inner store's own operations: this one's store_* functions checked the key. */
 	const struct store_ops *ops;
 	void *arg;
+	struct known known;
 };
 
 static int
@@ -30,14 +31,15 @@ take_range(struct buf *b, uint64_t len)
 }
 
 /* The config says which repository this is. */
-static void
+static bool
 learn_repository(struct diskcache *c, const struct buf *bytes)
 {
 	struct repo_config config = {0};
+	bool ok = config_object_parse(buf_slice(bytes), NULL, &config, NULL) == 0 &&
+		  cache_bind(c, &config.repo);
 
-	if (config_object_parse(buf_slice(bytes), NULL, &config, NULL) == 0)
-		cache_bind(c, &config.repo);
 	repo_config_fini(&config);
+	return ok;
 }
 
 static int
@@ -55,8 +57,8 @@ get_kept(struct cached_store *s, const char *key, uint64_t len, struct buf *ret,
 	r = s->ops->get(s->arg, key, 0, len, ret, err);
 	if (r < 0 || ret->len >= len) /* more of it may be there: not the whole object */
 		return r;
-	if (strcmp(key, "config") == 0)
-		learn_repository(s->cache, ret);
+	if (strcmp(key, "config") == 0 && !learn_repository(s->cache, ret))
+		return 0;
 	object_put(s->cache, key, buf_slice(ret));
 	return 0;
 }
@@ -89,8 +91,7 @@ cached_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 struct listener {
 	store_list_fn *fn;
 	void *arg;
-	struct buf body;
-	bool whole;
+	struct known_keys told;
 };
 
 static int
@@ -98,25 +99,8 @@ listen(void *arg, const struct store_entry *entry, struct err *err)
 {
 	struct listener *l = arg;
 
-	if (l->body.len < LISTING_MAX)
-		listing_add(&l->body, entry);
+	known_keys_add(&l->told, entry->key, entry->size);
 	return l->fn(l->arg, entry, err);
-}
-
-static int
-list_remembered(struct cached_store *s, const char *prefix, bool delimited, store_list_fn *fn,
-		void *fn_arg, struct err *err)
-{
-	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
-	int r;
-
-	if (!listing_get(s->cache, prefix, delimited, &bytes))
-		return err_set(err, ERR_OFFLINE,
-			       "the listing of %s isn't in the cache; run the same command once "
-			       "without --offline",
-			       prefix);
-	r = diskcache_listing_parse(buf_slice(&bytes), fn, fn_arg, err);
-	return r;
 }
 
 static int
@@ -128,11 +112,11 @@ cached_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, vo
 	int r;
 
 	if (s->inner == NULL)
-		return list_remembered(s, prefix, delimited, fn, fn_arg, err);
+		return known_list(s->cache, prefix, delimited, fn, fn_arg, err);
+	known_begin(&s->known);
 	r = s->ops->list(s->arg, prefix, delimited, listen, &l, err);
-	if (r == 0)
-		listing_put(s->cache, prefix, delimited, &l.body);
-	buf_fini(&l.body);
+	known_end(&s->known, s->cache, prefix, delimited, r == 0 ? &l.told : NULL);
+	known_keys_fini(&l.told);
 	return r;
 }
 
@@ -170,12 +154,20 @@ cached_inner(void *arg)
 	return ((struct cached_store *)arg)->inner;
 }
 
+/* Offline, all that can be read is in a folder of this machine. */
+static const char *
+cached_path(void *arg)
+{
+	return diskcache_folder(((struct cached_store *)arg)->cache);
+}
+
 static void
 cached_close(void *arg)
 {
 	struct cached_store *s = arg;
 
 	store_close(s->inner);
+	known_fini(&s->known);
 	free(s);
 }
 
@@ -188,6 +180,7 @@ static const struct store_ops cached_ops = {
 	.remove = cached_remove,
 	.close = cached_close,
 	.inner = cached_inner,
+	.path = cached_path,
 };
 
 struct store *
@@ -197,6 +190,7 @@ diskcache_store_new(struct store *inner, struct diskcache *cache, const char *ur
 
 	s->cache = cache;
 	s->inner = inner;
+	known_init(&s->known);
 	if (inner != NULL) {
 		s->ops = store_ops_of(inner);
 		s->arg = store_arg_of(inner);

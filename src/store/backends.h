@@ -23,14 +23,6 @@ MUST_CHECK int store_sftp_open(const char *url, const struct store_options *opti
 MUST_CHECK int store_webdav_open(const char *url, const struct store_options *options, bool create,
 				 struct store **ret, struct err *err);
 
-/* What ops and arg a store has, for a back end that recognises its own. */
-const struct store_ops *store_ops_of(const struct store *s);
-void *store_arg_of(const struct store *s);
-
-/* The folder that a store made by store_file_open has. */
-const char *store_file_path(const void *arg);
-extern const struct store_ops store_file_ops;
-
 /* Below store_patient_new. */
 extern const struct store_ops store_patient_ops;
 

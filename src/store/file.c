@@ -209,7 +209,13 @@ file_close(void *arg)
 	free(f);
 }
 
-const struct store_ops store_file_ops = {
+static const char *
+file_path(void *arg)
+{
+	return ((const struct file_store *)arg)->path;
+}
+
+static const struct store_ops file_ops = {
 	.scheme = "file",
 	.get = file_get,
 	.size = file_size,
@@ -217,13 +223,8 @@ const struct store_ops store_file_ops = {
 	.list = file_list,
 	.remove = file_remove,
 	.close = file_close,
+	.path = file_path,
 };
-
-const char *
-store_file_path(const void *arg)
-{
-	return ((const struct file_store *)arg)->path;
-}
 
 int
 store_file_open(const char *path, bool create, struct store **ret, struct err *err)
@@ -257,6 +258,6 @@ store_file_open(const char *path, bool create, struct store **ret, struct err *e
 	f->folder_mode = st.st_mode & 0777;
 	f->object_mode = st.st_mode & 0666;
 	url = str_format("file://%s", path);
-	*ret = store_new(&store_file_ops, f, url);
+	*ret = store_new(&file_ops, f, url);
 	return 0;
 }

@@ -129,7 +129,7 @@ store_local_path(const struct store *s)
 
 	if (inner != NULL)
 		return store_local_path(inner);
-	return s->ops == &store_file_ops ? store_file_path(s->arg) : NULL;
+	return s->ops->path != NULL ? s->ops->path(s->arg) : NULL;
 }
 
 /* ---- checking arguments */

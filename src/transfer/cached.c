@@ -38,6 +38,24 @@ cached_header_keep(struct transfer *t, const struct remote *m, struct slice byte
 
 /* ---- runs */
 
+/* A bit for each block of [from, to). */
+static uint64_t
+bits(uint32_t from, uint32_t to)
+{
+	uint64_t below = to < 64 ? (UINT64_C(1) << to) - 1 : UINT64_MAX;
+
+	return below & ~((UINT64_C(1) << from) - 1);
+}
+
+bool
+cached_has(struct transfer *t, const struct run *run)
+{
+	struct diskcache_pack p = pack_of(run->remote);
+
+	return t->cache != NULL && run->n <= DISKCACHE_RUN_MAX &&
+	       diskcache_blocks_has(t->cache, &p, run->first, run->n) == bits(0, run->n);
+}
+
 /* Reads blocks of a run from the cache and checks them.  Return: those that are good. */
 static uint64_t
 get_good(struct transfer *t, struct run *run)
@@ -81,15 +99,6 @@ stretch_end(uint64_t which, uint32_t i, uint32_t n)
 	while (end < n && (which >> end & 1) == (which >> i & 1))
 		end++;
 	return end;
-}
-
-/* A bit for each block of [from, to). */
-static uint64_t
-bits(uint32_t from, uint32_t to)
-{
-	uint64_t below = to < 64 ? (UINT64_C(1) << to) - 1 : UINT64_MAX;
-
-	return below & ~((UINT64_C(1) << from) - 1);
 }
 
 /* Fetches what isn't @good.  A failure ends it: the rest is lacking.  Return: what was fetched. */

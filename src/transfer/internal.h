@@ -235,6 +235,8 @@ uint64_t bad_blocks(const struct run *run, uint64_t which);
 
 /* Whether it has the pack's header, intact. */
 MUST_CHECK bool cached_header(struct transfer *t, const struct remote *m, struct buf *ret);
+/* Whether it has all blocks of a run, as far as their marks say. */
+MUST_CHECK bool cached_has(struct transfer *t, const struct run *run);
 void cached_header_keep(struct transfer *t, const struct remote *m, struct slice bytes);
 /*
  * cached_run - fill a run with what the cache has, and the rest from the store.

@@ -112,13 +112,14 @@ copy_step(const struct step *step, uint64_t *off, uint64_t end, struct buf *ret,
 	return 0;
 }
 
-/* A distant run is for a worker.  Return: false when this thread must fetch it. */
+/* A distant run is for a worker, but what the cache has is read at once.  Return: false when this
+ * thread must fetch it. */
 static bool
 have_fetched(struct transfer *t, struct run *run)
 {
 	bool wanted;
 
-	if (t->local)
+	if (t->local || cached_has(t, run))
 		return false;
 	pthread_mutex_lock(&t->lock);
 	wanted = workers_want_locked(t, run);

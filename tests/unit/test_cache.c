@@ -431,37 +431,117 @@ test_cache__small_objects_are_served_without_the_store(void **state)
 	CHECK_OK(store_get_all(offline, key, MIB, &bytes, &err), &err);
 }
 
+/* Keys that a listing told, one behind the other. */
 static int
-count_key(void *arg, const struct store_entry *entry, struct err *err)
+note_key(void *arg, const struct store_entry *entry, struct err *err)
 {
-	(void)entry;
 	(void)err;
-	++*(unsigned *)arg;
+	buf_append_str(arg, entry->key);
+	buf_append_u8(arg, ' ');
 	return 0;
 }
 
+static int
+stop_at_once(void *arg, const struct store_entry *entry, struct err *err)
+{
+	(void)arg;
+	(void)entry;
+	(void)err;
+	return 1;
+}
+
 static void
-test_cache__the_last_listing_is_remembered(void **state)
+create(struct bench *b, const char *key)
+{
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_create(b->store, key, slice_str(key), &err), &err);
+}
+
+static void
+list(struct store *s, const char *prefix, bool delimited, const char *expected)
+{
+	CLEANUP(buf_fini) struct buf told = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_list(s, prefix, delimited, note_key, &told, &err), &err);
+	assert_string_equal(buf_cstr(&told), expected);
+}
+
+static void
+test_cache__what_listings_told_is_remembered_in_whatever_parts(void **state)
 {
 	CLEANUP(bench_freep) struct bench *b = bench_new();
 	CLEANUP(store_closep) struct store *offline = diskcache_store_new(NULL, b->cache, "x:");
+	CLEANUP(buf_fini) struct buf told = BUF_INIT;
 	struct err err = ERR_INIT;
-	unsigned online = 0, n = 0;
 
 	(void)state;
-	CHECK_OK(store_create(b->store, "snapshots/a/1", slice_str("1"), &err), &err);
-	CHECK_REFUSED(store_list(offline, "snapshots/", false, count_key, &n, &err), ERR_OFFLINE,
+	create(b, "snapshots/a/2025-01-01/1");
+	create(b, "snapshots/a/2025-02-01/2");
+	create(b, "snapshots/b/2025-01-01/3");
+	CHECK_REFUSED(store_list(offline, "snapshots/", false, note_key, &told, &err), ERR_OFFLINE,
 		      &err, "isn't in the cache");
-	CHECK_OK(store_list(b->store, "snapshots/", false, count_key, &online, &err), &err);
-	CHECK_OK(store_list(offline, "snapshots/", false, count_key, &n, &err), &err);
-	assert_int_equal(n, 1);
-	/* A later one replaces it; an unlike one is another. */
-	CHECK_OK(store_create(b->store, "snapshots/b/2", slice_str("2"), &err), &err);
-	CHECK_OK(store_list(b->store, "snapshots/", false, count_key, &online, &err), &err);
-	n = 0;
-	CHECK_OK(store_list(offline, "snapshots/", false, count_key, &n, &err), &err);
-	assert_int_equal(n, 2);
-	CHECK_REFUSED(store_list(offline, "snapshots/", true, count_key, &n, &err), ERR_OFFLINE,
+	/* One that was broken off, or told folders only, isn't all. */
+	assert_int_equal(store_list(b->store, "snapshots/", false, stop_at_once, NULL, &err), 1);
+	list(b->store, "snapshots/", true, "snapshots/a/ snapshots/b/ ");
+	CHECK_REFUSED(store_list(offline, "snapshots/", false, note_key, &told, &err), ERR_OFFLINE,
+		      &err, "isn't in the cache");
+
+	list(b->store, "snapshots/a/2025-01", false, "snapshots/a/2025-01-01/1 ");
+	list(b->store, "snapshots/a/2025-02", false, "snapshots/a/2025-02-01/2 ");
+	list(b->store, "snapshots/b/", false, "snapshots/b/2025-01-01/3 ");
+	list(offline, "snapshots/", false,
+	     "snapshots/a/2025-01-01/1 snapshots/a/2025-02-01/2 snapshots/b/2025-01-01/3 ");
+	list(offline, "snapshots/", true, "snapshots/a/ snapshots/b/ ");
+	list(offline, "snapshots/a/", true, "snapshots/a/2025-01-01/ snapshots/a/2025-02-01/ ");
+	list(offline, "snapshots/b/2025", false, "snapshots/b/2025-01-01/3 ");
+
+	/* Later listings tell what is new, and what is gone. */
+	create(b, "snapshots/c/2025-01-01/4");
+	CHECK_OK(store_remove(b->store, "snapshots/a/2025-01-01/1", &err), &err);
+	list(b->store, "snapshots/c/", false, "snapshots/c/2025-01-01/4 ");
+	list(b->store, "snapshots/a/", false, "snapshots/a/2025-02-01/2 ");
+	CHECK_OK(store_remove(b->store, "snapshots/b/2025-01-01/3", &err), &err);
+	list(b->store, "snapshots/", true, "snapshots/a/ snapshots/c/ ");
+	list(offline, "snapshots/", false, "snapshots/a/2025-02-01/2 snapshots/c/2025-01-01/4 ");
+	CHECK_REFUSED(store_list(offline, "grants/x/", false, note_key, &told, &err), ERR_OFFLINE,
+		      &err, "isn't in the cache");
+}
+
+static void
+test_cache__listings_before_the_config_count_too(void **state)
+{
+	struct bench *b = bench_new();
+	CLEANUP(store_closep) struct store *offline = NULL;
+
+	(void)state;
+	create(b, "snapshots/a/1");
+	diskcache_unbind(b->cache);
+	list(b->store, "snapshots/", false, "snapshots/a/1 ");
+	bind_cache(b);
+	list(b->store, "ledger/x", false, "");
+	offline = diskcache_store_new(NULL, b->cache, "x:");
+	list(offline, "snapshots/", false, "snapshots/a/1 ");
+	bench_free(b);
+}
+
+static void
+test_cache__a_damaged_listing_is_none(void **state)
+{
+	CLEANUP(bench_freep) struct bench *b = bench_new();
+	CLEANUP(store_closep) struct store *offline = diskcache_store_new(NULL, b->cache, "x:");
+	CLEANUP(freep) char *path = str_format("%s/listings/snapshots", diskcache_folder(b->cache));
+	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	create(b, "snapshots/a/1");
+	create(b, "snapshots/a/2");
+	list(b->store, "snapshots/", false, "snapshots/a/1 snapshots/a/2 ");
+	CHECK_OK(file_read(path, MIB, &bytes, &err), &err);
+	assert_int_equal(truncate(path, (off_t)bytes.len - 26), 0);
+	CHECK_REFUSED(store_list(offline, "snapshots/", false, note_key, &bytes, &err), ERR_OFFLINE,
 		      &err, "isn't in the cache");
 }
 
@@ -530,7 +610,9 @@ main(void)
 		cmocka_unit_test(test_cache__pinned_blocks_stay),
 		cmocka_unit_test(test_cache__pins_that_do_not_fit_are_refused),
 		cmocka_unit_test(test_cache__small_objects_are_served_without_the_store),
-		cmocka_unit_test(test_cache__the_last_listing_is_remembered),
+		cmocka_unit_test(test_cache__what_listings_told_is_remembered_in_whatever_parts),
+		cmocka_unit_test(test_cache__listings_before_the_config_count_too),
+		cmocka_unit_test(test_cache__a_damaged_listing_is_none),
 		cmocka_unit_test(test_cache__offline_nothing_can_be_changed),
 		cmocka_unit_test(test_cache__a_meter_counts_and_refuses_beyond_its_budget),
 	};
