@@ -55,7 +55,7 @@ MUST_CHECK int footprint_fetch(const struct footprint *f, struct transfer *t,
 
 /* What a copy would fetch now. */
 struct footprint_cost {
-	uint64_t bytes, requests; /* from the store */
+	uint64_t bytes, requests; /* from the store; the fewest requests that it takes */
 	uint64_t cached;          /* bytes that are in the cache */
 };
 /* @cache: NULL: nothing is cached. */

@@ -29,7 +29,7 @@ append_words(struct buf *b, const struct footprint *f, const struct footprint_co
 	text_append_bytes(b, f->content);
 	buf_append_str(b, ", ");
 	text_append_bytes(b, k->bytes);
-	buf_append_str(b, " would be fetched in about ");
+	buf_append_str(b, " would be fetched in at least ");
 	append_count(b, k->requests, "request", "requests");
 	buf_append_str(b, "; ");
 	text_append_bytes(b, k->cached);

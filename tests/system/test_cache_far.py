@@ -1,0 +1,130 @@
+"""The cache before a distant store: nginx, stopped and started again in the middle."""
+import errno
+import json
+import os
+import pathlib
+import random
+import shutil
+import tempfile
+import uuid
+
+import pytest
+
+import harness
+from servers_dav import nginx  # noqa: F401 - fixture
+
+MIB = 1 << 20
+FILES = 6
+
+
+@pytest.fixture
+def far(folder, nginx):
+    """A repository on a server that runs, whatever tests before did to it."""
+    tillfs = harness.Tillfs(folder / "home")
+    tillfs.env.update(nginx.env)
+    repo = harness.Repo(tillfs, folder, url=nginx.url(f"/dav/{uuid.uuid4()}"))
+    rng = random.Random(3)
+    harness.write_files(folder / "data", {
+        **{f"large/{i:02}": rng.randbytes(2 * MIB) for i in range(FILES)},
+        **{f"small/{i:03}": rng.randbytes(5000) for i in range(40)},
+    })
+    repo.backup("--date", "2025-01-01", "--time", "2025-01-01T23:00:00Z", "data", cwd=folder)
+    repo.content = harness.read_tree(folder / "data")
+    yield repo
+    assert tillfs.sanitizer_reports() == ""
+
+
+@pytest.fixture
+def stopped(nginx):
+    """Stops the server when called; it runs again afterwards."""
+    yield nginx.stop
+    nginx.restart()
+
+
+def cached(folder):
+    return ("--cache", folder / "cache", "--timeout", "4")
+
+
+def restore(repo, folder, *args):
+    target = pathlib.Path(tempfile.mkdtemp(prefix="back-", dir=folder))
+    repo.tillfs("restore", *repo.access, "latest", "--to", target / "x", *args)
+    found = harness.read_tree(target / "x" / "data")
+    shutil.rmtree(target)
+    return found
+
+
+def status(mount):
+    return json.loads((mount / ".tillfs" / "status.json").read_text())
+
+
+def data_of(mount):
+    return harness.snapshot_folder(mount, "2025-01-01") / "data"
+
+
+def read_afresh(path):
+    with open(path, "rb") as f:
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return f.read()
+
+
+def test_one_command_online_is_enough_for_offline(far, folder, stopped):
+    assert restore(far, folder, *cached(folder)) == far.content
+    stopped()
+    assert restore(far, folder, *cached(folder), "--offline") == far.content
+    refused = far.tillfs("ls", *far.access, "latest", *cached(folder), code=1)
+    assert "--offline" in refused.stderr
+
+
+def test_with_the_server_stopped_a_mount_serves_what_it_has(far, folder, nginx):
+    with far.mounted(*cached(folder), "--memory", "8M", "--refresh", "1") as mount:
+        for name, content in far.content.items():
+            if name != "large/05":
+                assert read_afresh(data_of(mount) / name) == content
+        nginx.stop()
+        try:
+            for name, content in far.content.items():
+                if name != "large/05":
+                    assert read_afresh(data_of(mount) / name) == content
+            # What was fetched ahead is there; the end of the last file can't be.
+            with pytest.raises(OSError) as failed:
+                for _ in range(2):
+                    read_afresh(data_of(mount) / "large" / "05")
+            assert failed.value.errno == errno.ETIMEDOUT
+            harness.wait_until(lambda: status(mount)["refresh_error"])
+        finally:
+            nginx.restart()
+        harness.wait_until(lambda: not status(mount)["refresh_error"])
+        harness.wait_until(lambda: works(data_of(mount) / "large" / "05"))
+        assert read_afresh(data_of(mount) / "large" / "05") == far.content["large/05"]
+
+
+def works(path):
+    try:
+        read_afresh(path)
+    except OSError:
+        return False
+    return True
+
+
+def test_pinned_over_the_link_and_read_without_it(far, folder, stopped):
+    pinned = json.loads(far.tillfs("pin", "--json", *far.access, "latest:data/large",
+                                   *cached(folder)).stdout)
+    assert pinned["files"] == FILES and pinned["bytes"] >= FILES * 2 * MIB
+    stopped()
+    with far.mounted(*cached(folder), "--offline") as mount:
+        for name, content in far.content.items():
+            if name.startswith("large/"):
+                assert (data_of(mount) / name).read_bytes() == content
+        assert status(mount)["cache"]["blocks_rotten"] == 0
+    assert len(json.loads(far.tillfs("pins", "--json", *far.access, *cached(folder)).stdout)) == 1
+
+
+def test_cost_tells_what_a_copy_fetches_over_the_link(far, folder):
+    told = json.loads(far.tillfs("cost", "--json", *far.access, "latest", *cached(folder)).stdout)
+    with far.mounted(*cached(folder)) as mount:
+        before = status(mount)["stores"][0]
+        assert harness.read_tree(data_of(mount)) == far.content
+        after = status(mount)["stores"][0]
+    assert after["bytes_fetched"] - before["bytes_fetched"] == told["bytes"]
+    assert after["requests"] - before["requests"] >= told["requests"]
+    assert restore(far, folder, *cached(folder)) == far.content
