@@ -51,6 +51,7 @@ void diskcache_close(struct diskcache *c);
 DEFINE_FREEP(struct diskcache *, diskcache_close)
 /* Whether it is known which repository lies at the URL. */
 bool diskcache_is_bound(struct diskcache *c);
+const char *diskcache_root(const struct diskcache *c); /* @dir; borrowed */
 /* The repository's sub-folder; NULL until it is bound.  Borrowed. */
 const char *diskcache_folder(struct diskcache *c);
 /* What was believed of the URL is wrong: another repository lies there now. */

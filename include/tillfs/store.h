@@ -47,11 +47,8 @@ struct store_ops {
 	int (*lock_get)(void *arg, const char *key, int64_t *ret, struct err *err);
 	int (*lock_set)(void *arg, const char *key, int64_t until, struct err *err);
 	int (*purge)(void *arg, const char *key, struct err *err);
-<<<<<<< HEAD
 	int (*exclusive)(void *arg);
-=======
-	const char *(*path)(void *arg); /* of a local store: its folder; may be NULL */
->>>>>>> 9f67196 (Cache: listings are remembered in whatever parts they came; what the cache has is read at once)
+	const char *(*path)(void *arg);    /* of a local store: its folder; may be NULL */
 	struct store *(*inner)(void *arg); /* of a store around another: that one, or NULL; may be
 					      NULL */
 };

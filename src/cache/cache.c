@@ -147,6 +147,12 @@ diskcache_is_bound(struct diskcache *c)
 }
 
 const char *
+diskcache_root(const struct diskcache *c)
+{
+	return c->root;
+}
+
+const char *
 diskcache_folder(struct diskcache *c)
 {
 	return atomic_load(&c->folder);

@@ -168,7 +168,7 @@ read_policy(const struct cli *c, const struct session *s, struct sandbox_policy 
 		sandbox_allow_write(ret, log[0] != '\0' ? log : "/");
 	}
 	if (s->cache != NULL)
-		sandbox_allow_write(ret, diskcache_folder(s->cache));
+		sandbox_allow_write(ret, diskcache_root(s->cache)); /* sub-folders come and go */
 	if (local != NULL)
 		sandbox_allow_read(ret, local);
 	store_reads(url, &options, allow_read, ret);
@@ -196,6 +196,7 @@ serve(const struct cli *c, struct mount_options *o, struct view_options *v,
 	o->sandbox = option_given(c, OPT_NO_SANDBOX) ? NULL : &policy;
 	o->audit = s.audit;
 	o->source = store_url(s.store);
+	v->timeout_ms = s.timeout_ms;
 	v->cache = s.cache;
 	v->meter = s.meter;
 	r = view_new(s.repo, v, &view, err);

@@ -212,6 +212,7 @@ struct session {
 	struct store *store;
 	struct store *meter;     /* counts what goes over the link; part of store; NULL offline */
 	struct diskcache *cache; /* NULL: none */
+	unsigned timeout_ms;     /* of a read */
 	struct identity *identity;
 	struct writer_file *writer;
 	struct repo *repo;

@@ -143,6 +143,20 @@ tell_findings(struct session *s)
 /* Silence must end an attempt soon enough for another one. */
 #define ATTEMPTS 3u
 
+static int
+session_timeout(const struct cli *c, unsigned *ret_ms, struct err *err)
+{
+	uint64_t s = c->config.timeout_s > 0 ? c->config.timeout_s : STORE_TIMEOUT_MS / 1000;
+	int r = 0;
+
+	if (option_given(c, OPT_TIMEOUT))
+		r = option_number(c, OPT_TIMEOUT, 86400, &s, err);
+	if (r == 0 && s == 0)
+		r = err_set(err, CLI_USAGE, "--timeout 0: give at least a second");
+	*ret_ms = (unsigned)s * 1000;
+	return r;
+}
+
 int
 session_store(const struct cli *c, const char *url, bool create, struct store **ret,
 	      struct store **ret_meter, struct err *err)
@@ -160,13 +174,11 @@ session_store(const struct cli *c, const char *url, bool create, struct store **
 		.password = f->credentials.password,
 		.ssh_key = f->credentials.ssh_key,
 	};
-	uint64_t timeout_s = f->timeout_s > 0 ? f->timeout_s : STORE_TIMEOUT_MS / 1000;
 	uint64_t lock_days = f->object_lock_days, budget = 0;
-	int r = 0;
+	unsigned timeout_ms;
+	int r = session_timeout(c, &timeout_ms, err);
 
 	*ret = NULL;
-	if (option_given(c, OPT_TIMEOUT))
-		r = option_number(c, OPT_TIMEOUT, 86400, &timeout_s, err);
 	if (r == 0 && option_given(c, OPT_BUDGET))
 		r = option_size(c, OPT_BUDGET, &budget, err);
 	if (r == 0 && option_given(c, OPT_OBJECT_LOCK_DAYS))
@@ -174,9 +186,7 @@ session_store(const struct cli *c, const char *url, bool create, struct store **
 	if (r < 0)
 		return r;
 	options.object_lock_days = (unsigned)lock_days;
-	if (timeout_s == 0)
-		return err_set(err, CLI_USAGE, "--timeout 0: give at least a second");
-	options.timeout_ms = (unsigned)timeout_s * 1000 / ATTEMPTS;
+	options.timeout_ms = timeout_ms / ATTEMPTS;
 	r = store_open(url, &options, create, ret, err);
 	if (r < 0)
 		return r;
@@ -184,7 +194,7 @@ session_store(const struct cli *c, const char *url, bool create, struct store **
 	if (ret_meter != NULL)
 		*ret_meter = *ret;
 	if (store_local_path(*ret) == NULL)
-		*ret = store_patient_new(*ret, (unsigned)timeout_s * 1000);
+		*ret = store_patient_new(*ret, timeout_ms);
 	return 0;
 }
 
@@ -217,6 +227,8 @@ open_reading(const struct cli *c, struct session *s, bool cached, struct err *er
 	r = session_url(c, &url, err);
 	if (r == 0)
 		r = session_state(c, &state, err);
+	if (r == 0)
+		r = session_timeout(c, &s->timeout_ms, err);
 	if (r == 0 && cached)
 		r = session_cached_store(c, url, s, err);
 	else if (r == 0 && option_given(c, OPT_OFFLINE))
@@ -326,6 +338,7 @@ start_reading(struct session *s, const struct transfer_options *how)
 	struct transfer_options options = *how;
 
 	options.cache = s->cache;
+	options.timeout_ms = s->timeout_ms;
 	s->transfer = transfer_new(s->store, &options);
 	s->reader = reader_new(s->repo, s->transfer, 0);
 }

@@ -33,7 +33,8 @@ def seed():
 
 @pytest.fixture(scope="module")
 def shared():
-    """A repository that no test changes, with one snapshot of large and small files."""
+    """A repository that no test changes: a snapshot of large and small files, and an older one that
+    shares nothing with it."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tillfs-cache-"))
     tillfs = harness.Tillfs(folder / "home")
     repo = harness.Repo(tillfs, folder)
@@ -43,6 +44,9 @@ def shared():
         **{f"small/{i:03}.txt": rng.randbytes(3000) for i in range(60)},
         "customers-of-mrs-smith.txt": SECRET * 50,
     })
+    harness.write_files(folder / "elsewhere", {"data/alone": rng.randbytes(MIB)})
+    repo.backup("--date", "2024-12-31", "--time", "2024-12-31T23:00:00Z", "data",
+                cwd=folder / "elsewhere")
     repo.backup("--date", "2025-01-01", "--time", "2025-01-01T23:00:00Z", "data", cwd=folder)
     repo.content = harness.read_tree(folder / "data")
     yield repo
@@ -131,8 +135,9 @@ def test_offline_commands_work_from_the_cache_alone(shared, folder):
     with away(shared.store):
         gone = shared.tillfs("snapshots", *shared.access, *cached(folder), code=1)
         assert "No such file" in gone.stderr
-        assert len(json.loads(shared.tillfs("snapshots", "--json", *shared.access,
-                                            *offline).stdout)) == 1
+        snapshots = shared.tillfs("snapshots", "--json", *shared.access, *offline, code=1)
+        assert [s["date"] for s in json.loads(snapshots.stdout)] == ["2025-01-01"]
+        assert "2024-12-31" in snapshots.stderr and "not in the cache" in snapshots.stderr
         listed = shared.ls("-R", "latest", *offline).stdout
         assert "customers-of-mrs-smith.txt" in listed
         assert shared.tillfs("cat", *shared.access, "latest:data/large/03", *offline,
@@ -163,17 +168,14 @@ def test_offline_says_what_is_missing(shared, folder):
 
 def test_a_mount_whose_link_dies_serves_what_it_has_and_comes_back(shared, folder):
     with shared.mounted(*cached(folder), "--memory", "8M") as mount:
-        first, other = data_of(mount) / "large" / "00", data_of(mount) / "large" / "11"
-        assert read_afresh(first) == shared.content["large/00"]
-        for name in shared.content:
-            if name.startswith("large/0"):
-                read_afresh(data_of(mount) / name)
+        other = harness.snapshot_folder(mount, "2024-12-31") / "data" / "alone"
+        same(shared, mount)
         with away(shared.store / "packs"):
-            assert read_afresh(first) == shared.content["large/00"]
+            same(shared, mount)
             with pytest.raises(OSError):
                 read_afresh(other)
         harness.wait_until(lambda: not fails(other))
-        assert read_afresh(other) == shared.content["large/11"]
+        assert len(read_afresh(other)) == MIB
 
 
 def fails(path):
@@ -399,9 +401,8 @@ def test_what_is_pinned_is_there_offline_and_stays(shared, folder):
     assert first["snapshot"].startswith("2025-01-01/till-03") and first["bytes"] == pinned["bytes"]
 
     # Everything else passes through the cache and doesn't push them out.
-    for _ in range(2):
-        for number in range(FILES):
-            shared.tillfs("cat", *shared.access, f"latest:data/large/{number:02}", *small, text=False)
+    for _ in range(3):
+        assert restore(shared, folder, *small) == shared.content
     assert used_bytes(folder / "cache") <= 17 * MIB
     with away(shared.store):
         offline = (*small, "--offline")
