@@ -12,6 +12,8 @@ MUST_CHECK int store_file_open(const char *path, bool create, struct store **ret
 /* S3 and what speaks it; Google's storage.  Nothing is asked of the server yet. */
 MUST_CHECK int store_s3_open(const char *url, const struct store_options *options, bool create,
 			     struct store **ret, struct err *err);
+MUST_CHECK int store_azure_open(const char *url, const struct store_options *options, bool create,
+				struct store **ret, struct err *err);
 MUST_CHECK int store_gs_open(const char *url, const struct store_options *options, bool create,
 			     struct store **ret, struct err *err);
 

@@ -113,6 +113,10 @@ MUST_CHECK int http_send(struct http *h, const struct http_request *q, struct ht
  */
 int http_error(const struct http_response *r, struct slice said, struct err *err);
 
+/* Whether the server's clock is some minutes or more from ours plus *@skew seconds; *@skew becomes
+ * the difference.  For who signs with the time, after a refusal. */
+MUST_CHECK bool http_clock_differs(const struct http_response *r, int64_t *skew);
+
 /* "Sun, 06 Nov 1994 08:49:37 GMT", and the older forms. */
 MUST_CHECK bool http_date_parse(const char *text, int64_t *ret);
 void http_date_append(struct buf *ret, int64_t utc_sec); /* the first form */

@@ -9,7 +9,8 @@
 
 #include "store/http_private.h"
 
-#define SAID_MAX 200u
+#define SAID_MAX   200u
+#define SKEW_MIN_S 240 /* services allow some minutes */
 
 static int
 code_of(int status)
@@ -94,6 +95,22 @@ http_error(const struct http_response *r, struct slice said, struct err *err)
 	if (err != NULL && code == ERR_UNREACHABLE)
 		err->retry_after_ms = r->retry_after_ms;
 	return code;
+}
+
+bool
+http_clock_differs(const struct http_response *r, int64_t *skew)
+{
+	CLEANUP(freep) char *date = http_response_header(r, "date");
+	int64_t theirs, found;
+
+	if (date == NULL || !http_date_parse(date, &theirs))
+		return false;
+	found = theirs - time_now();
+	if (llabs(found - *skew) < SKEW_MIN_S)
+		return false;
+	log_write(LOG_WARN, "this machine's clock is %lld s from the storage's", (long long)-found);
+	*skew = found;
+	return true;
 }
 
 bool

@@ -157,7 +157,7 @@ take_number(const char **text, uint64_t *ret)
 	if (!isdigit((unsigned char)**text))
 		return false;
 	for (; isdigit((unsigned char)**text); (*text)++) {
-		if (*ret > UINT64_MAX / 16)
+		if (*ret > (UINT64_MAX - 9) / 10)
 			return false;
 		*ret = *ret * 10 + (uint64_t)(**text - '0');
 	}
@@ -185,7 +185,14 @@ parse_content_range(const char *text, uint64_t *ret_first, uint64_t *ret_last, u
 		return false;
 	if (!take_literal(&text, "*") && !take_number(&text, ret_total))
 		return false;
-	return *text == '\0' && *ret_first <= *ret_last && *ret_last < *ret_total;
+	return *text == '\0';
+}
+
+/* Some say that a part of no bytes came, where others say that the range lies past the end. */
+static bool
+is_past_end(const struct intake *in, uint64_t first, uint64_t total)
+{
+	return in->response.body.len == 0 && first == in->q->off && total <= first;
 }
 
 static int
@@ -194,11 +201,15 @@ check_partial(const struct intake *in, struct err *err)
 	CLEANUP(freep) char *said = http_response_header(&in->response, "content-range");
 	const struct http_request *q = in->q;
 	uint64_t first, last, total;
+	bool parsed;
 
 	if (said == NULL)
 		return err_set(err, ERR_UNREACHABLE,
 			       "the server sent a part without saying which (no Content-Range)");
-	if (!parse_content_range(said, &first, &last, &total) || first != q->off ||
+	parsed = parse_content_range(said, &first, &last, &total);
+	if (parsed && is_past_end(in, first, total))
+		return 0;
+	if (!parsed || first != q->off || first > last || last >= total ||
 	    last - first + 1 != in->response.body.len)
 		return err_set(err, ERR_UNREACHABLE,
 			       "the server sent %zu bytes as \"%.64s\" when asked for %" PRIu64

@@ -9,8 +9,6 @@
 
 #include "store/xml.h"
 
-#define SKEW_MIN_S 240 /* services allow some minutes */
-
 void
 s3_query_add(struct buf *query, const char *name, const char *value)
 {
@@ -113,15 +111,10 @@ credentials_changed(struct s3 *s)
 static bool
 clock_corrected(struct s3 *s, const struct http_response *r)
 {
-	CLEANUP(freep) char *date = http_response_header(r, "date");
-	int64_t theirs, skew;
+	int64_t skew = atomic_load(&s->clock_skew);
 
-	if (date == NULL || !http_date_parse(date, &theirs))
+	if (!http_clock_differs(r, &skew))
 		return false;
-	skew = theirs - time_now();
-	if (llabs(skew - atomic_load(&s->clock_skew)) < SKEW_MIN_S)
-		return false;
-	log_write(LOG_WARN, "this machine's clock is %lld s from the storage's", (long long)-skew);
 	atomic_store(&s->clock_skew, skew);
 	return true;
 }

@@ -48,7 +48,7 @@ static const struct {
 	{"file://", open_file_url},
 	{"s3://", store_s3_open},
 	{"gs://", store_gs_open},
-	{"azure://", NULL},
+	{"azure://", store_azure_open},
 	{"webdav+https://", store_webdav_open},
 	{"webdav+http://", store_webdav_open},
 	{"sftp://", store_sftp_open},

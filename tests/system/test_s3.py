@@ -9,6 +9,7 @@ import urllib.parse
 import pytest
 
 import harness
+from test_stores import check_contract
 
 ODD_PREFIX = "a b+c(d)!ü%25&=~*':@;,$/€ x"
 
@@ -90,6 +91,10 @@ def test_buckets_named_by_the_host(tillfs, folder, ceph, bucket):
     repo = harness.Repo(tillfs, folder, url=url)
     repo.backup(small_shop(folder))
     repo.check("--read-data")
+
+
+def test_s3_keeps_what_every_store_promises(ceph, s3, bucket):
+    check_contract(ceph.url(bucket, "contract-UNIQUE"), **s3.env)
 
 
 # ---- creating

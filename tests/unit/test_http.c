@@ -54,6 +54,7 @@ test_http__takes_a_range_as_servers_send_it(void **state)
 		{"HTTP/1.1 416 No\r\nContent-Range: bytes */3\r\nContent-Length: 4\r\n\r\noops",
 		 ""},
 		{"HTTP/1.1 416 No\r\nContent-Length: 0\r\n\r\n", ""},
+		{"HTTP/1.1 206 P\r\nContent-Length: 0\r\nContent-Range: bytes 3-2/3\r\n\r\n", ""},
 		{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 206 P\r\nContent-Length: 4\r\n"
 		 "Content-Range: bytes 3-6/10\r\n\r\n3456",
 		 "3456"},

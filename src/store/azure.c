@@ -1,0 +1,159 @@
+/*
+ * azure.c - the operations on one blob.
+ *
+ * Layer 1.
+ */
+#include "store/azure.h"
+
+#include "tillfs/seal.h"
+
+static int
+azure_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret, struct err *err)
+{
+	struct azure *a = arg;
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	struct azure_request q = {
+		.method = "GET", .key = key, .ranged = true, .off = off, .len = len};
+	int r = azure_send(a, &q, &response, err);
+
+	if (r < 0)
+		return r;
+	if (response.status != 206)
+		return azure_error(a, &response, err);
+	buf_move(ret, &response.body);
+	return 0;
+}
+
+static int
+head(struct azure *a, const char *key, struct http_response *ret, struct err *err)
+{
+	struct azure_request q = {.method = "HEAD", .key = key};
+	int r = azure_send(a, &q, ret, err);
+
+	return r == 0 && ret->status != 200 ? azure_error(a, ret, err) : r;
+}
+
+static int
+azure_size(void *arg, const char *key, uint64_t *ret, struct err *err)
+{
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	int r = head(arg, key, &response, err);
+
+	if (r < 0)
+		return r;
+	if (response.content_length < 0)
+		return err_set(err, ERR_UNREACHABLE, "the server doesn't say how long it is");
+	*ret = (uint64_t)response.content_length;
+	return 0;
+}
+
+static void
+add_lock(const struct azure *a, int64_t until, struct http_headers *headers)
+{
+	CLEANUP(buf_fini) struct buf date = BUF_INIT;
+
+	http_date_append(&date, until);
+	http_headers_add(headers, "x-ms-immutability-policy-mode: %s",
+			 a->compliant ? "Locked" : "Unlocked");
+	http_headers_add(headers, "x-ms-immutability-policy-until-date: %s", buf_cstr(&date));
+}
+
+static int
+azure_create(void *arg, const char *key, struct slice body, struct err *err)
+{
+	struct azure *a = arg;
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	struct azure_request q = {.method = "PUT", .key = key, .if_none_match = "*", .body = body};
+	int r;
+
+	http_headers_add(&q.headers, "x-ms-blob-type: BlockBlob");
+	if (a->object_lock_days > 0)
+		add_lock(a, time_now() + (int64_t)a->object_lock_days * 86400, &q.headers);
+	r = azure_send(a, &q, &response, err);
+	if (r < 0)
+		return r;
+	if (response.status == 201)
+		return 0;
+	if (response.status == 412 || azure_said(&response, "BlobAlreadyExists") ||
+	    azure_said(&response, "BlobImmutableDueToPolicy"))
+		return err_set(err, ERR_EXISTS, "there is such an object already");
+	return azure_error(a, &response, err);
+}
+
+static int
+azure_remove(void *arg, const char *key, struct err *err)
+{
+	struct azure *a = arg;
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	struct azure_request q = {.method = "DELETE", .key = key};
+	int r;
+
+	http_headers_add(&q.headers, "x-ms-delete-snapshots: include");
+	r = azure_send(a, &q, &response, err);
+	if (r < 0)
+		return r;
+	return response.status == 202 ? 0 : azure_error(a, &response, err);
+}
+
+/* ---- locks */
+
+static int
+azure_lock_get(void *arg, const char *key, int64_t *ret, struct err *err)
+{
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	CLEANUP(freep) char *until = NULL;
+	int r = head(arg, key, &response, err);
+
+	if (r < 0)
+		return r;
+	*ret = 0;
+	until = http_response_header(&response, "x-ms-immutability-policy-until-date");
+	if (until != NULL && !http_date_parse(until, ret))
+		return err_set(err, ERR_CORRUPT, "the server says \"%.64s\" for the end of a lock",
+			       until);
+	return 0;
+}
+
+static int
+azure_lock_set(void *arg, const char *key, int64_t until, struct err *err)
+{
+	struct azure *a = arg;
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	struct azure_request q = {.method = "PUT",
+				  .key = key,
+				  .query = {{"comp", "immutabilityPolicies"}}};
+	int r;
+
+	add_lock(a, until, &q.headers);
+	r = azure_send(a, &q, &response, err);
+	if (r < 0)
+		return r;
+	return response.status == 200 ? 0 : azure_error(a, &response, err);
+}
+
+static void
+azure_close(void *arg)
+{
+	struct azure *a = arg;
+
+	http_free(a->http);
+	secret_free(a->credentials);
+	free(a->account);
+	free(a->container);
+	free(a->prefix);
+	free(a->origin);
+	free(a->base);
+	free(a);
+}
+
+const struct store_ops azure_ops = {
+	.scheme = "azure",
+	.get = azure_get,
+	.size = azure_size,
+	.create = azure_create,
+	.list = azure_list,
+	.remove = azure_remove,
+	.lock_get = azure_lock_get,
+	.lock_set = azure_lock_set,
+	.close = azure_close,
+};

@@ -1,0 +1,66 @@
+/*
+ * azure.h - the Azure Blob Storage store: what azure*.c share.
+ *
+ *	azure_open.c         from URL and options to a store
+ *	azure_credentials.c  where keys and tokens come from
+ *	azure_send.c         one request: signed, sent, its refusal understood
+ *	azure.c              the operations on one blob
+ *	azure_list.c         listings
+ */
+#ifndef TILLFS_STORE_AZURE_H
+#define TILLFS_STORE_AZURE_H
+
+#include "store/backends.h"
+#include "store/http.h"
+#include "store/url.h"
+
+/* Only in secret_new memory.  One of the two. */
+struct azure_credentials {
+	uint8_t key[128];
+	size_t key_len; /* 0: none */
+	char sas[4096]; /* "sv=…&sig=…" without a question mark; "": none */
+};
+
+struct azure {
+	struct http *http;
+	char *account, *container;
+	char *prefix;   /* of keys, ends in '/', or "" */
+	char *origin;   /* "https://account.blob.core.windows.net" */
+	char *base;     /* encoded path of the container */
+	bool compliant; /* locks can't be shortened by anybody */
+	unsigned object_lock_days;
+	struct azure_credentials *credentials; /* immutable */
+	atomic_llong clock_skew;               /* seconds that the server's clock is ahead */
+};
+
+struct azure_request {
+	const char *method;
+	const char *key; /* NULL: the container */
+	struct {
+		const char *name, *value; /* not encoded; ascending by name; ends in NULL */
+	} query[8];
+	struct http_headers headers; /* taken; x-ms-* and If-None-Match, by name */
+	const char *if_none_match;   /* NULL: none */
+	struct slice body;
+	uint64_t body_max;
+	bool ranged;
+	uint64_t off, len;
+};
+
+/* What the environment or the configuration say for this account.  @ret_endpoint: owned by the
+ * caller; NULL unless a connection string names one.  Return: 0, ERR_DENIED, ERR_INVALID. */
+MUST_CHECK int azure_credentials_load(const struct store_options *options, const char *account,
+				      struct azure_credentials *ret, char **ret_endpoint,
+				      struct err *err);
+
+MUST_CHECK int azure_send(struct azure *a, struct azure_request *q, struct http_response *ret,
+			  struct err *err);
+int azure_error(const struct azure *a, const struct http_response *r, struct err *err);
+/* Whether the refusal is this one, "BlobAlreadyExists". */
+bool azure_said(const struct http_response *r, const char *code);
+
+int azure_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
+	       struct err *err);
+extern const struct store_ops azure_ops;
+
+#endif /* TILLFS_STORE_AZURE_H */
