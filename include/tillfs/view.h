@@ -5,13 +5,14 @@
  *	by-host/<writer>/<date>T<HH-MM-SS>Z     a symlink to it
  *	latest/<writer>                         a symlink to the writer's newest
  *	history/<writer>/<path>/<time>.<name>   each distinct version of a file
+ *	records/<date>/<writer>.<HH-MM-SS>Z/<path>/<table>/<key>.json   rows of databases
  *	.tillfs/status.json  .tillfs/log        what the mount is doing
  *
  * A node is a name in that space; nodes cost at most 64 bytes and a name, and know their parent.  A
  * snapshot's directories merge the class trees that this identity can open.  Everything inside a
  * snapshot is immutable; what is above it changes with view_refresh.
  *
- * Layer 5: uses reader, repo, compare.
+ * Layer 5: uses reader, repo, compare, records.
  */
 #ifndef TILLFS_VIEW_H
 #define TILLFS_VIEW_H
@@ -19,6 +20,7 @@
 #include "tillfs/base.h"
 #include "tillfs/reader.h"
 
+struct records_host;
 struct view;
 struct view_node; /* reference-counted */
 
@@ -29,6 +31,8 @@ struct view_options {
 	struct store *meter;     /* counts what goes over the link, for status.json; borrowed; NULL:
 				    the store isn't asked at all */
 	struct prices prices;
+	struct records_host *records; /* reads databases for records/; borrowed; NULL: there is
+					 no such directory */
 };
 
 /* @repo: borrowed; must outlive the view. */

@@ -6,6 +6,7 @@
 #include "internal.h"
 #include "tillfs/cache.h"
 #include "tillfs/mount.h"
+#include "tillfs/records.h"
 
 /* What -o says that is ours, and what is left for FUSE. */
 struct ours {
@@ -40,6 +41,7 @@ static const struct {
 	{"audit-required", OPT_AUDIT_REQUIRED},
 	{"case=", OPT_CASE},
 	{"reason=", OPT_REASON},
+	{"no-records", OPT_NO_RECORDS},
 };
 
 /* A mount option that stands for one of ours; what the command line says itself wins. */
@@ -181,12 +183,16 @@ static int
 serve(const struct cli *c, struct mount_options *o, struct view_options *v,
       struct mount_daemon *daemon, struct err *err)
 {
+	CLEANUP(records_host_stopp) struct records_host *host = NULL;
 	CLEANUP(session_close) struct session s = {0};
 	CLEANUP(view_freep) struct view *view = NULL;
 	CLEANUP(sandbox_policy_fini) struct sandbox_policy policy = {0};
-	int r;
+	int r = 0;
 
-	r = session_open(c, &s, err);
+	if (!option_given(c, OPT_NO_RECORDS))
+		r = records_host_start(passphrase_forget, &host, err);
+	if (r == 0)
+		r = session_open(c, &s, err);
 	if (r == 0)
 		r = open_audit(c, &s, err);
 	if (r == 0)
@@ -195,6 +201,7 @@ serve(const struct cli *c, struct mount_options *o, struct view_options *v,
 		return r;
 	o->sandbox = option_given(c, OPT_NO_SANDBOX) ? NULL : &policy;
 	o->audit = s.audit;
+	v->records = host;
 	o->source = store_url(s.store);
 	v->timeout_ms = s.timeout_ms;
 	v->cache = s.cache;

@@ -65,6 +65,14 @@ const struct command commands[] = {
 	 OPTIONS(OPT_LONG, OPT_RECURSIVE, OPT_JSON, AUDIT_OPTIONS), cmd_ls},
 	{"cat", "SNAPSHOT:PATH", "print a file of a snapshot", about_snapshots, 1, 1,
 	 OPTIONS(AUDIT_OPTIONS), cmd_cat},
+	{"get", "RECORD KEY...", "get a record with what belongs to it, such as a receipt",
+	 "Profiles say what a record is: which table, which rows of other tables. Without "
+	 "--snapshot, "
+	 "the newest; with --date, of that date; --writer WRITER says whose.",
+	 2, 17,
+	 OPTIONS(OPT_IN_SNAPSHOT, OPT_DATE, OPT_FORMAT, OPT_DATABASE, OPT_SCHEMA, OPT_DEADLINE,
+		 AUDIT_OPTIONS),
+	 cmd_get},
 	{"query", "SNAPSHOT:DATABASE SQL", "ask a database inside a snapshot", about_snapshots, 2,
 	 2, OPTIONS(OPT_CSV, OPT_JSON, OPT_TABLE, OPT_AGAINST, OPT_DEADLINE, AUDIT_OPTIONS),
 	 cmd_query},
@@ -75,11 +83,12 @@ const struct command commands[] = {
 	{"mount", "[URL] DIR", "mount the snapshots, by date",
 	 "Returns when the mount can be used. In /etc/fstab the type is tillfs, and identity=FILE, "
 	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE, refresh=SECONDS, cache=DIR, "
-	 "cache-size=SIZE, offline, budget=SIZE, "
+	 "cache-size=SIZE, offline, budget=SIZE, no-records, "
 	 "audit=FILE, audit-required, case=REF, reason=TEXT and no-sandbox are options.",
 	 1, 2,
 	 OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH, OPT_BUDGET, OPT_PRICE_GB,
-		 OPT_PRICE_REQUESTS, OPT_AUDIT_REQUIRED, AUDIT_OPTIONS, OPT_NO_SANDBOX),
+		 OPT_PRICE_REQUESTS, OPT_NO_RECORDS, OPT_AUDIT_REQUIRED, AUDIT_OPTIONS,
+		 OPT_NO_SANDBOX),
 	 cmd_mount},
 	{"pin", "SNAPSHOT[:PATH]", "fetch a path into the cache and keep it there",
 	 "What is pinned can be read with --offline and isn't evicted. Run it again to go on after "

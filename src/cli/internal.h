@@ -103,6 +103,11 @@ enum option {
 	OPT_TABLE,
 	OPT_AGAINST,
 	OPT_DEADLINE,
+	OPT_IN_SNAPSHOT,
+	OPT_FORMAT,
+	OPT_DATABASE,
+	OPT_SCHEMA,
+	OPT_NO_RECORDS,
 	OPT_GRANTEE,
 	OPT_ONLY_WRITER,
 	OPT_CLASS,
@@ -370,6 +375,7 @@ int cmd_audit_verify(struct cli *c, struct err *err);
 int cmd_audit_publish(struct cli *c, struct err *err);
 int cmd_verify(struct cli *c, struct err *err);
 int cmd_query(struct cli *c, struct err *err);
+int cmd_get(struct cli *c, struct err *err);
 int cmd_writer_revoke(struct cli *c, struct err *err);
 int cmd_admin_add(struct cli *c, struct err *err);
 int cmd_admin_remove(struct cli *c, struct err *err);

@@ -7,10 +7,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,19 +24,28 @@ struct records_host {
 	pthread_mutex_t lock; /* one request at a time */
 };
 
-/* ---- descriptors over a socket --------------------------------------------------------- */
+/* ---- messages over a socket ------------------------------------------------------------ */
 
-/* One byte, with a descriptor or, for -1, without. */
+enum host_op { HOST_SPAWN, HOST_KILL };
+
+/* A request, which carries a descriptor when it is to spawn; the answer is one without. */
+struct host_message {
+	uint32_t op;
+	uint32_t worker; /* 0: none could be started */
+};
+
+/* @fd: -1: none */
 static bool
-send_fd(int socket, int fd)
+send_message(int socket, const struct host_message *message, int fd)
 {
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control = {0};
-	char byte = 0;
-	struct iovec iov = {&byte, 1};
+	struct host_message copy = *message;
+	struct iovec iov = {&copy, sizeof copy};
 	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
 
 	if (fd >= 0) {
 		struct cmsghdr *c;
@@ -49,41 +58,38 @@ send_fd(int socket, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof fd);
 		memcpy(CMSG_DATA(c), &fd, sizeof fd);
 	}
-	for (;;) {
-		ssize_t n = sendmsg(socket, &m, MSG_NOSIGNAL);
-
-		if (n >= 0 || errno != EINTR)
-			return n == 1;
-	}
+	do
+		n = sendmsg(socket, &m, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof copy;
 }
 
-/* Return: whether a byte came.  @ret: the descriptor, or -1. */
+/* Return: whether a message came.  @ret_fd: its descriptor, or -1. */
 static bool
-receive_fd(int socket, int *ret)
+receive_message(int socket, struct host_message *ret, int *ret_fd)
 {
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
-	char byte;
-	struct iovec iov = {&byte, 1};
+	struct iovec iov = {ret, sizeof *ret};
 	struct msghdr m = {.msg_iov = &iov,
 			   .msg_iovlen = 1,
 			   .msg_control = control.space,
 			   .msg_controllen = sizeof control.space};
+	struct cmsghdr *c;
 	ssize_t n;
 
-	*ret = -1;
+	*ret_fd = -1;
 	do
 		n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	if (n == 1) {
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-
-		if (c != NULL && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof *ret))
-			memcpy(ret, CMSG_DATA(c), sizeof *ret);
-	}
-	return n == 1;
+	if (n != (ssize_t)sizeof *ret)
+		return false;
+	c = CMSG_FIRSTHDR(&m);
+	if (c != NULL && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof *ret_fd))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof *ret_fd);
+	return true;
 }
 
 /* ---- in the process -------------------------------------------------------------------- */
@@ -107,27 +113,114 @@ leave_terminal(void)
 }
 
 static void
+on_child(int signal)
+{
+	(void)signal; /* only ends a wait */
+}
+
+/* SIGCHLD comes while waiting for a message, and at no other time. */
+static void
 set_signals(void)
 {
-	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction child = {.sa_handler = on_child};
+	sigset_t mask;
 
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void)signal(ignored[i], SIG_IGN);
 	(void)signal(SIGPIPE, SIG_DFL); /* a worker whose socket is closed ends */
 	(void)signal(SIGUSR1, SIG_DFL);
+	(void)sigaction(SIGCHLD, &child, NULL);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 }
 
 static _Noreturn void
 become_worker(int fd)
 {
+	sigset_t none;
+
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	keep_only(fd);
 	worker_main(CONTROL_FD);
+}
+
+/* Workers that live, or whose end wasn't noticed yet: their process ids can't be anybody else's. */
+struct children {
+	struct child {
+		uint32_t worker;
+		pid_t pid;
+	} * v;
+	size_t n, cap;
+	uint32_t last;
+};
+
+static void
+forget_child(struct children *l, pid_t pid)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->v[i].pid != pid)
+			continue;
+		l->v[i] = l->v[--l->n];
+		return;
+	}
+}
+
+static void
+reap(struct children *l)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		forget_child(l, pid);
+}
+
+static void
+wait_for_message(struct children *l)
+{
+	struct pollfd p = {.fd = CONTROL_FD, .events = POLLIN};
+	sigset_t none;
+
+	sigemptyset(&none);
+	do
+		reap(l);
+	while (ppoll(&p, 1, NULL, &none) < 0 && errno == EINTR);
+}
+
+static void
+spawn_child(struct children *l, int socket)
+{
+	struct host_message answer = {.op = HOST_SPAWN};
+	pid_t child = socket >= 0 ? fork() : -1;
+
+	if (child == 0)
+		become_worker(socket);
+	if (socket >= 0)
+		close(socket);
+	if (child > 0) {
+		array_reserve(l->v, l->n, l->cap);
+		answer.worker = ++l->last;
+		l->v[l->n++] = (struct child){answer.worker, child};
+	}
+	(void)send_message(CONTROL_FD, &answer, -1);
+}
+
+static void
+kill_child(const struct children *l, uint32_t worker)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].worker == worker)
+			(void)kill(l->v[i].pid, SIGKILL);
 }
 
 static _Noreturn void
 host_main(int fd)
 {
+	struct children children = {0};
+	struct host_message message = {0};
 	int socket;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -137,20 +230,15 @@ host_main(int fd)
 	set_signals();
 	if (chdir("/") < 0)
 		_exit(1);
-	while (receive_fd(CONTROL_FD, &socket)) {
-		pid_t child = fork();
-		int pidfd;
-
-		if (child == 0)
-			become_worker(socket);
-		close(socket);
-		/* Without one its user can only hope that it ends by itself. */
-		pidfd = child > 0 ? (int)syscall(SYS_pidfd_open, child, 0) : -1;
-		(void)send_fd(CONTROL_FD, pidfd);
-		if (pidfd >= 0)
-			close(pidfd);
+	for (;;) {
+		wait_for_message(&children);
+		if (!receive_message(CONTROL_FD, &message, &socket))
+			_exit(0);
+		if (message.op == HOST_SPAWN)
+			spawn_child(&children, socket);
+		else
+			kill_child(&children, message.worker);
 	}
-	_exit(0);
 }
 
 /* ---- outside --------------------------------------------------------------------------- */
@@ -199,24 +287,38 @@ records_host_stop(struct records_host *h)
 }
 
 int
-host_spawn(struct records_host *h, int *ret_fd, int *ret_pidfd, struct err *err)
+host_spawn(struct records_host *h, int *ret_fd, uint32_t *ret_worker, struct err *err)
 {
+	struct host_message message = {.op = HOST_SPAWN};
 	bool ok;
-	int fds[2];
+	int fds[2], none = -1;
 
-	*ret_fd = *ret_pidfd = -1;
+	*ret_fd = -1;
+	*ret_worker = 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return err_sys(err, "a socket for reading a database");
 	pthread_mutex_lock(&h->lock);
-	ok = send_fd(h->fd, fds[1]) && receive_fd(h->fd, ret_pidfd);
+	ok = send_message(h->fd, &message, fds[1]) && receive_message(h->fd, &message, &none);
 	pthread_mutex_unlock(&h->lock);
 	close(fds[1]);
-	if (!ok) {
+	if (!ok || message.worker == 0) {
 		close(fds[0]);
 		return err_set(err, ERR_IO,
-			       "the process that starts readers of databases has ended; mount "
-			       "again, or run the command again");
+			       ok ? "no process could be started that reads the database"
+				  : "the process that starts readers of databases has ended; mount "
+				    "again, or run the command again");
 	}
 	*ret_fd = fds[0];
+	*ret_worker = message.worker;
 	return 0;
+}
+
+void
+host_kill(struct records_host *h, uint32_t worker)
+{
+	const struct host_message message = {.op = HOST_KILL, .worker = worker};
+
+	pthread_mutex_lock(&h->lock);
+	(void)send_message(h->fd, &message, -1);
+	pthread_mutex_unlock(&h->lock);
 }

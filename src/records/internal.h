@@ -72,8 +72,10 @@ struct db_value wire_value(struct wire_rd *rd);
 
 /* ---- processes */
 
-/* @ret_fd: this side's end; @ret_pidfd: to end it with, or -1.  Threads: any. */
-MUST_CHECK int host_spawn(struct records_host *h, int *ret_fd, int *ret_pidfd, struct err *err);
+/* @ret_fd: this side's end; @ret_worker: to kill it by.  Threads: any. */
+MUST_CHECK int host_spawn(struct records_host *h, int *ret_fd, uint32_t *ret_worker,
+			  struct err *err);
+void host_kill(struct records_host *h, uint32_t worker); /* nothing when it has ended */
 _Noreturn void worker_main(int fd);
 
 /* ---- a database */
@@ -82,7 +84,9 @@ struct records_db {
 	const struct records_files *files;
 	size_t n_files;
 	struct records_limits limits;
-	int fd, pidfd;
+	struct records_host *host;
+	int fd; /* -1: its worker is gone */
+	uint32_t worker;
 	bool dead;
 	struct buf in; /* received, from in_off on not yet used */
 	size_t in_off;

@@ -7,9 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -26,12 +24,10 @@ static void
 end_worker(struct records_db *db)
 {
 	db->dead = true;
-	if (db->pidfd >= 0) {
-		(void)syscall(SYS_pidfd_send_signal, db->pidfd, SIGKILL, NULL, 0);
-		close(db->pidfd);
-	}
+	if (db->fd >= 0)
+		host_kill(db->host, db->worker);
 	closep(&db->fd);
-	db->fd = db->pidfd = -1;
+	db->fd = -1;
 }
 
 static int
@@ -368,8 +364,9 @@ records_open(struct records_host *h, const struct records_files *files, size_t n
 		db->limits.value = VALUE_DEFAULT;
 	if (db->limits.deadline_ms == 0)
 		db->limits.deadline_ms = DEADLINE_DEFAULT;
-	db->fd = db->pidfd = -1;
-	r = host_spawn(h, &db->fd, &db->pidfd, err);
+	db->host = h;
+	db->fd = -1;
+	r = host_spawn(h, &db->fd, &db->worker, err);
 	if (r == 0)
 		r = open_in_worker(db, err);
 	if (r < 0)

@@ -51,6 +51,7 @@ struct calendar {
 	size_t n_hosts;    /* by name */
 	uint32_t *host_of; /* of each snapshot of the list */
 	int64_t newest;    /* UTC seconds; 0 without snapshots */
+	bool records;      /* databases are shown as directories, too */
 	pthread_mutex_t lock;
 };
 

@@ -15,9 +15,10 @@ struct view_dir {
 	LIST_ENTRY(view_dir) in_open; /* protected by the view's lock */
 	struct view_node *node;       /* a reference */
 	struct buf path; /* below the snapshot's root, with a slash behind; inside only */
-	struct view_listing *listing;  /* inside only */
-	struct calendar *calendar;     /* own directories only: a reference */
-	struct history_index *history; /* directories of the history only: a reference */
+	struct view_listing *listing;     /* inside only */
+	struct calendar *calendar;        /* own directories only: a reference */
+	struct history_index *history;    /* directories of the history only: a reference */
+	struct view_records_dir *records; /* directories of records only */
 };
 
 int
@@ -39,6 +40,8 @@ view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret, struc
 			buf_append_u8(&d->path, '/');
 	} else if (view_node_is_history(dir)) {
 		r = view_history_index(v, dir, &d->history, err);
+	} else if (view_node_is_records(dir)) {
+		r = view_records_opendir(v, dir, &d->records, err);
 	} else {
 		d->calendar = view_calendar(v);
 	}
@@ -61,6 +64,7 @@ view_closedir(struct view *v, struct view_dir *d)
 	view_listing_close(v, d->listing);
 	calendar_put(d->calendar);
 	history_index_put(d->history);
+	view_records_closedir(v, d->records);
 	buf_fini(&d->path);
 	view_unref(v, d->node, 1);
 	free(d);
@@ -127,7 +131,7 @@ read_own(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent 
 	ret->type = type_of_own(own.kind);
 	ret->ino = view_own_ino(d->node, &own);
 	/* A snapshot's attributes would cost reading it, for each of a date's. */
-	if (node != NULL && own.kind != VIEW_SNAPSHOT) {
+	if (node != NULL && own.kind != VIEW_SNAPSHOT && own.kind != VIEW_RECORDS_SNAPSHOT) {
 		*node = view_own_node(v, d->node, &own);
 		view_own_attr(v, *node, &ret->attr);
 	}
@@ -162,6 +166,18 @@ read_history(struct view *v, struct view_dir *d, uint64_t index, struct view_dir
 	else
 		view_own_attr(v, *node, &ret->attr);
 	return 0;
+}
+
+/* Attributes of a row or a table would cost reading it. */
+static int
+read_records(struct view *v, struct view_dir *d, uint64_t index, struct view_dirent *ret,
+	     struct err *err)
+{
+	uint64_t next;
+	int r = view_records_at(v, d->records, index, ret, &next, err);
+
+	ret->next_off = next + OFF_FIRST;
+	return r;
 }
 
 static int
@@ -207,5 +223,7 @@ view_readdir(struct view *v, struct view_dir *d, uint64_t off, struct view_diren
 		return read_inside(v, d, off - OFF_FIRST, ret, node, err);
 	if (d->history != NULL)
 		return read_history(v, d, off - OFF_FIRST, ret, node, err);
+	if (d->records != NULL)
+		return read_records(v, d, off - OFF_FIRST, ret, err);
 	return read_own(v, d, off - OFF_FIRST, ret, node, err);
 }

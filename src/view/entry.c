@@ -198,9 +198,10 @@ climb(struct view *v, struct view_node *n, struct climb *way, struct view_entry 
 	return r;
 }
 
-/* The entry that a version is, from its snapshot's root down the path that its directories tell. */
+/* The entry that a node of another tree stands for, from the snapshot's root down the path that its
+ * directories tell. */
 static int
-entry_of_version(struct view *v, struct view_node *n, struct view_entry **ret, struct err *err)
+entry_by_path(struct view *v, struct view_node *n, struct view_entry **ret, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 	struct merged at;
@@ -227,8 +228,8 @@ view_entry_get(struct view *v, struct view_node *n, struct view_entry **ret, str
 	int r;
 
 	*ret = NULL;
-	if (n->kind == VIEW_VERSION)
-		return entry_of_version(v, n, ret, err);
+	if (n->kind == VIEW_VERSION || view_node_is_records(n))
+		return entry_by_path(v, n, ret, err);
 	r = climb(v, n, &way, &e, err);
 	if (r < 0)
 		return r;

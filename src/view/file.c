@@ -7,7 +7,8 @@ struct view_file {
 	LIST_ENTRY(view_file) in_open; /* protected by the view's lock */
 	struct view_entry *entry; /* a reference: keeps the snapshot open; NULL for own texts */
 	struct tree_file *file;   /* inside a snapshot */
-	struct buf text;          /* own */
+	struct buf text;          /* own, and rows of databases */
+	bool fixed;               /* the text stays as it is */
 };
 
 static int
@@ -34,6 +35,8 @@ view_open(struct view *v, struct view_node *n, struct view_file **ret, struct er
 	pthread_mutex_unlock(&v->lock);
 	if (view_node_is_inside(n))
 		r = open_inside(v, n, f, err);
+	else if ((f->fixed = view_node_is_records(n)))
+		r = view_records_text(v, n, &f->text, err);
 	else if (n->kind == VIEW_STATUS)
 		view_status_text(v, &f->text);
 	else if (n->kind == VIEW_LOG)
@@ -72,7 +75,7 @@ view_close_files(struct view *v)
 bool
 view_file_immutable(const struct view_file *f)
 {
-	return f->file != NULL;
+	return f->file != NULL || f->fixed;
 }
 
 uint64_t

@@ -288,8 +288,14 @@ void
 view_node_path_inside(const struct view_node *n, struct buf *ret)
 {
 	/* A version's directory is called as its file was. */
-	if (n->kind == VIEW_VERSION)
+	if (n->kind == VIEW_VERSION) {
 		view_node_path_below(n->parent, VIEW_HISTORY_HOST, ret);
-	else
+	} else if (view_node_is_records(n)) {
+		/* What is made of a database lies in its file. */
+		while (n->kind > VIEW_DATABASE)
+			n = n->parent;
+		view_node_path_below(n, VIEW_RECORDS_SNAPSHOT, ret);
+	} else {
 		view_node_path_below(n, VIEW_SNAPSHOT, ret);
+	}
 }

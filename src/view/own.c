@@ -10,8 +10,16 @@
 static const struct view_own root_names[] = {
 	{".tillfs", VIEW_ABOUT, NULL},   {"by-date", VIEW_BY_DATE, NULL},
 	{"by-host", VIEW_BY_HOST, NULL}, {"history", VIEW_HISTORY, NULL},
-	{"latest", VIEW_LATEST, NULL},
+	{"latest", VIEW_LATEST, NULL},   {"records", VIEW_RECORDS, NULL},
 };
+
+/* records/ is the last one, and not always there. */
+static size_t
+n_root_names(const struct calendar *c)
+{
+	return ARRAY_LEN(root_names) - !c->records;
+}
+
 static const struct view_own about_names[] = {
 	{"log", VIEW_LOG, NULL},
 	{"status.json", VIEW_STATUS, NULL},
@@ -42,7 +50,7 @@ names_in(struct calendar *c, const struct view_node *dir)
 	struct calendar_day *day;
 	struct calendar_host *host;
 
-	if (dir->kind == VIEW_DATE) {
+	if (dir->kind == VIEW_DATE || dir->kind == VIEW_RECORDS_DATE) {
 		day = calendar_day_find(c, view_node_name(dir));
 		return day != NULL ? calendar_day_names(c, day) : NULL;
 	}
@@ -53,7 +61,20 @@ names_in(struct calendar *c, const struct view_node *dir)
 static enum view_kind
 kind_in(const struct view_node *dir)
 {
-	return dir->kind == VIEW_DATE ? VIEW_SNAPSHOT : VIEW_HOST_LINK;
+	switch (dir->kind) {
+	case VIEW_DATE:
+		return VIEW_SNAPSHOT;
+	case VIEW_RECORDS_DATE:
+		return VIEW_RECORDS_SNAPSHOT;
+	default:
+		return VIEW_HOST_LINK;
+	}
+}
+
+static enum view_kind
+kind_of_days(const struct view_node *dir)
+{
+	return dir->kind == VIEW_BY_DATE ? VIEW_DATE : VIEW_RECORDS_DATE;
 }
 
 static bool
@@ -87,13 +108,14 @@ view_own_find(struct calendar *c, const struct view_node *dir, struct slice name
 
 	switch (dir->kind) {
 	case VIEW_ROOT:
-		return fixed_find(root_names, ARRAY_LEN(root_names), name, ret);
+		return fixed_find(root_names, n_root_names(c), name, ret);
 	case VIEW_ABOUT:
 		return fixed_find(about_names, ARRAY_LEN(about_names), name, ret);
 	case VIEW_BY_DATE:
+	case VIEW_RECORDS:
 		day = calendar_day_find(c, name);
 		if (day != NULL)
-			*ret = (struct view_own){day->text.s, VIEW_DATE, NULL};
+			*ret = (struct view_own){day->text.s, kind_of_days(dir), NULL};
 		return day != NULL;
 	case VIEW_BY_HOST:
 		host = calendar_host_find(c, name);
@@ -109,6 +131,7 @@ view_own_find(struct calendar *c, const struct view_node *dir, struct slice name
 		host = calendar_host_find(c, name);
 		return host != NULL && own_latest(c, host, ret);
 	case VIEW_DATE:
+	case VIEW_RECORDS_DATE:
 	case VIEW_HOST:
 		names = names_in(c, dir);
 		return names != NULL &&
@@ -125,12 +148,13 @@ view_own_at(struct calendar *c, const struct view_node *dir, uint64_t index, str
 
 	switch (dir->kind) {
 	case VIEW_ROOT:
-		return fixed_at(root_names, ARRAY_LEN(root_names), index, ret);
+		return fixed_at(root_names, n_root_names(c), index, ret);
 	case VIEW_ABOUT:
 		return fixed_at(about_names, ARRAY_LEN(about_names), index, ret);
 	case VIEW_BY_DATE:
+	case VIEW_RECORDS:
 		if (index < c->n_days)
-			*ret = (struct view_own){c->days[index].text.s, VIEW_DATE, NULL};
+			*ret = (struct view_own){c->days[index].text.s, kind_of_days(dir), NULL};
 		return index < c->n_days;
 	case VIEW_BY_HOST:
 		if (index < c->n_hosts)
@@ -143,6 +167,7 @@ view_own_at(struct calendar *c, const struct view_node *dir, uint64_t index, str
 	case VIEW_LATEST:
 		return index < c->n_hosts && own_latest(c, &c->hosts[index], ret);
 	case VIEW_DATE:
+	case VIEW_RECORDS_DATE:
 	case VIEW_HOST:
 		names = names_in(c, dir);
 		return names != NULL && index < names->n &&
@@ -211,6 +236,7 @@ newest_in(struct calendar *c, const struct view_node *n)
 
 	switch (n->kind) {
 	case VIEW_DATE:
+	case VIEW_RECORDS_DATE:
 		day = calendar_day_find(c, view_node_name(n));
 		return day != NULL ? day->newest : c->newest;
 	case VIEW_HOST:
@@ -228,13 +254,15 @@ subdirs_in(struct calendar *c, const struct view_node *n)
 
 	switch (n->kind) {
 	case VIEW_ROOT:
-		return ARRAY_LEN(root_names);
+		return n_root_names(c);
 	case VIEW_BY_DATE:
+	case VIEW_RECORDS:
 		return c->n_days;
 	case VIEW_BY_HOST:
 	case VIEW_HISTORY:
 		return c->n_hosts;
 	case VIEW_DATE:
+	case VIEW_RECORDS_DATE:
 		names = names_in(c, n);
 		return names != NULL ? names->n : 0;
 	default:

@@ -9,6 +9,8 @@
  *	listing.c   a directory of a snapshot by positions
  *	attr.c      attributes and inode numbers
  *	history.c   paths followed through all snapshots of a writer
+ *	records*.c  databases of snapshots as directories of tables, and those as directories of
+ *rows
  *
  * Locks are leaves: none is held while another is taken, nor over a read from the store.
  */
@@ -20,6 +22,7 @@
 
 #include "calendar.h"
 #include "tillfs/merge.h"
+#include "tillfs/records.h"
 #include "tillfs/view.h"
 
 /* ---- nodes ----------------------------------------------------------------------------- */
@@ -42,6 +45,15 @@ enum view_kind {
 	VIEW_HISTORY_HOST,
 	VIEW_HISTORY_PATH, /* a folder or a file, as a directory */
 	VIEW_VERSION,      /* a file as it was in one snapshot */
+	VIEW_RECORDS,
+	VIEW_RECORDS_DATE,
+	VIEW_RECORDS_SNAPSHOT, /* from here on, what view_node_is_records is true of */
+	VIEW_RECORDS_FOLDER,
+	VIEW_DATABASE,
+	VIEW_TABLE,
+	VIEW_ROW,
+	VIEW_SCHEMA,
+	VIEW_SOURCE,
 };
 
 struct view_node {
@@ -80,6 +92,12 @@ static inline bool
 view_node_is_inside(const struct view_node *n)
 {
 	return n->kind == VIEW_SNAPSHOT || n->kind == VIEW_INSIDE || n->kind == VIEW_VERSION;
+}
+
+static inline bool
+view_node_is_records(const struct view_node *n)
+{
+	return n->kind >= VIEW_RECORDS_SNAPSHOT && n->kind <= VIEW_SOURCE;
 }
 
 /**
@@ -287,6 +305,54 @@ MUST_CHECK int view_history_lookup(struct view *v, struct view_node *dir, struct
 				   struct view_node **ret, struct view_attr *ret_attr,
 				   struct err *err);
 
+/* ---- records --------------------------------------------------------------------------- */
+
+/* A database of a snapshot, open in a worker. */
+struct view_db;
+
+#define VIEW_DBS_MAX 4u /* processes beside this one */
+
+struct view_dbs {
+	pthread_mutex_t lock;
+	pthread_cond_t released;
+	TAILQ_HEAD(view_db_list, view_db) idle; /* the least recently used first */
+	unsigned n;                             /* idle, in use, and being opened */
+};
+void view_dbs_init(struct view_dbs *t);
+void view_dbs_fini(struct view *v, struct view_dbs *t);
+
+/**
+ * view_db_run - do something with the database that a node is or is in.
+ * @fn: may be called twice, when the worker died of something earlier
+ * Return: what @fn returned, as records_open, or ERR_UNREACHABLE when all workers stay busy.
+ */
+typedef int view_db_fn(struct records_db *db, void *arg, struct err *err);
+MUST_CHECK int view_db_run(struct view *v, const struct view_node *n, view_db_fn *fn, void *arg,
+			   struct err *err);
+
+MUST_CHECK int view_records_lookup(struct view *v, struct view_node *dir, struct slice name,
+				   struct view_node **ret, struct view_attr *ret_attr,
+				   struct err *err);
+MUST_CHECK int view_records_attr(struct view *v, struct view_node *n, struct view_attr *ret,
+				 struct err *err);
+/* The text of a row or a schema.  @ret: replaced. */
+MUST_CHECK int view_records_text(struct view *v, const struct view_node *n, struct buf *ret,
+				 struct err *err);
+/* Where the original lies, from a _source. */
+void view_records_readlink(const struct view_node *n, struct buf *ret);
+/* user.tillfs.original and .derived.  Return: whether it is one of these. */
+bool view_records_xattr(const struct view_node *n, struct slice name, struct buf *ret);
+
+/* A directory of records being listed. */
+struct view_records_dir;
+MUST_CHECK int view_records_opendir(struct view *v, struct view_node *dir,
+				    struct view_records_dir **ret, struct err *err);
+void view_records_closedir(struct view *v, struct view_records_dir *d);
+/* The first name at or behind @index.  @ret: name, type, inode number, and where the next one is.
+ * Return: 0, ERR_NOENT at the end, or what reading gives. */
+MUST_CHECK int view_records_at(struct view *v, struct view_records_dir *d, uint64_t index,
+			       struct view_dirent *ret, uint64_t *ret_next, struct err *err);
+
 /* ---- the whole ------------------------------------------------------------------------- */
 
 struct view {
@@ -301,6 +367,7 @@ struct view {
 	struct view_snaps snaps;
 	struct view_cache cache;
 	struct view_histories histories;
+	struct view_dbs dbs;
 
 	pthread_mutex_t lock;
 	LIST_HEAD(, view_file) files; /* protected by lock: the open ones */

@@ -136,6 +136,7 @@ view_refresh(struct view *v, view_changed_fn *changed, void *arg, struct err *er
 
 	old = view_calendar(v);
 	new = calendar_new(repo_list_get(v->repo));
+	new->records = old->records;
 	keep_counts(new, old);
 	pthread_mutex_lock(&v->lock);
 	calendar_put(v->calendar);

@@ -34,7 +34,9 @@ view_new(struct repo *repo, const struct view_options *options, struct view **re
 	view_snaps_init(&v->snaps);
 	view_cache_init(&v->cache);
 	view_histories_init(&v->histories);
+	view_dbs_init(&v->dbs);
 	v->calendar = calendar_new(repo_list_get(repo));
+	v->calendar->records = v->options.records != NULL;
 
 	v->root = view_node_get(v, NULL, VIEW_ROOT, slice_str(""), NULL);
 	v->by_date = view_node_get(v, v->root, VIEW_BY_DATE, slice_str("by-date"), NULL);
@@ -51,6 +53,7 @@ view_free(struct view *v)
 		return;
 	view_close_files(v);
 	view_close_dirs(v);
+	view_dbs_fini(v, &v->dbs);
 	view_cache_fini(v, &v->cache);
 	view_histories_fini(&v->histories);
 	view_nodes_fini(v, &v->nodes);
@@ -72,7 +75,7 @@ view_root(struct view *v)
 bool
 view_node_immutable(const struct view_node *n)
 {
-	return view_node_is_inside(n);
+	return view_node_is_inside(n) || view_node_is_records(n);
 }
 
 /* The attributes of an entry whose node is known. */
@@ -124,6 +127,8 @@ view_lookup(struct view *v, struct view_node *dir, struct slice name, struct vie
 		return lookup_inside(v, dir, name, ret, ret_attr, err);
 	if (view_node_is_history(dir))
 		return view_history_lookup(v, dir, name, ret, ret_attr, err);
+	if (view_node_is_records(dir))
+		return view_records_lookup(v, dir, name, ret, ret_attr, err);
 	return view_own_lookup(v, dir, name, ret, ret_attr, err);
 }
 
@@ -133,6 +138,8 @@ view_getattr(struct view *v, struct view_node *n, struct view_attr *ret, struct 
 	struct view_entry *e;
 	int r;
 
+	if (view_node_is_records(n))
+		return view_records_attr(v, n, ret, err);
 	if (!view_node_is_inside(n)) {
 		view_own_attr(v, n, ret);
 		return 0;
@@ -155,6 +162,10 @@ view_readlink(struct view *v, struct view_node *n, struct buf *ret, struct err *
 	buf_reset(ret);
 	if (n->kind == VIEW_HOST_LINK || n->kind == VIEW_LATEST_LINK)
 		return view_own_readlink(v, n, ret, err);
+	if (n->kind == VIEW_SOURCE) {
+		view_records_readlink(n, ret);
+		return 0;
+	}
 	if (!view_node_is_inside(n))
 		return err_set(err, ERR_INVALID, "not a symbolic link");
 	r = view_entry_get(v, n, &e, err);

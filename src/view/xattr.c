@@ -137,6 +137,8 @@ view_getxattr(struct view *v, struct view_node *n, struct slice name, struct buf
 	int r;
 
 	buf_reset(ret);
+	if (view_node_is_records(n) && view_records_xattr(n, name, ret))
+		return 0;
 	if (!view_node_is_inside(n) || (atomic_load(&n->snap->no_xattrs) && !is_ours(name)))
 		return absent(n, name, err);
 	r = view_entry_get(v, n, &e, err);

@@ -29,7 +29,8 @@ def filled(repo, folder, shop):
 
 def test_days_writers_and_the_newest_have_their_folders(filled):
     with filled.mounted() as mount:
-        assert sorted(os.listdir(mount)) == [".tillfs", "by-date", "by-host", "history", "latest"]
+        assert sorted(os.listdir(mount)) == [".tillfs", "by-date", "by-host", "history", "latest",
+                                             "records"]
         assert os.listdir(mount / "by-date" / DAY_1) == ["till-03.23-00-05Z"]
         first = mount / "by-date" / DAY_1 / "till-03.23-00-05Z"
         second = mount / "by-date" / DAY_2 / "till-03.23-00-07Z"
