@@ -9,12 +9,13 @@
  *
  * Names: a row's file name is its key, escaped (docs/records.md); one row, one name.
  *
- * Layer 4: uses db, reader, merge.
+ * Layer 4: uses db, reader, merge, compare.
  */
 #ifndef TILLFS_RECORDS_H
 #define TILLFS_RECORDS_H
 
 #include "tillfs/base.h"
+#include "tillfs/compare.h"
 #include "tillfs/db_read.h"
 #include "tillfs/merge.h"
 
@@ -55,6 +56,9 @@ MUST_CHECK int records_is_database(const struct merged *file, bool *ret, struct 
 struct records_limits {
 	size_t value;         /* bytes of the largest row; 0: 32 MiB */
 	unsigned deadline_ms; /* of a query; 0: 30 s */
+	/* Told of each range of the first database's own file that is read; may be NULL. */
+	void (*on_read)(void *arg, uint64_t off, uint64_t len);
+	void *on_read_arg;
 };
 
 /* An open database, with a worker of its own.  Threads: one at a time. */
@@ -259,6 +263,37 @@ typedef int records_change_fn(void *arg, const struct records_change *change, st
 MUST_CHECK int records_changes(struct records_host *h, const struct records_files *old,
 			       const struct records_files *new, const struct records_limits *limits,
 			       records_change_fn *fn, void *arg, struct err *err);
+
+/* ---- one answer over time ---------------------------------------------------------------- */
+
+/*
+ * A question asked of version after version of a database.  Where the pages that the last answer
+ * came from are as they were, and the schema too, the answer is the same, and no worker is started.
+ */
+struct records_walk;
+
+/**
+ * records_ask_fn - ask a database.
+ * @ret: replaced: the answer, any bytes
+ * Return: 0, ERR_NOENT when there is nothing to answer, or a code that ends the step.
+ */
+typedef int records_ask_fn(void *arg, struct records_db *db, struct buf *ret, struct err *err);
+
+struct records_walk *records_walk_new(struct records_host *h, const struct records_limits *limits,
+				      records_ask_fn *fn, void *arg);
+void records_walk_free(struct records_walk *w);
+DEFINE_FREEP(struct records_walk *, records_walk_free)
+/**
+ * records_walk_step - ask the next version.
+ * @files: borrowed until the next step has returned: it is compared with these
+ * @ret:   what became of the answer
+ * Return: 0, what asking gives, or as records_open.  After a failure the next step asks afresh.
+ */
+MUST_CHECK int records_walk_step(struct records_walk *w, const struct records_files *files,
+				 enum version_step *ret, struct err *err);
+void records_walk_absent(struct records_walk *w); /* the next version hasn't got the database */
+/* The answer of the last step that had one; borrowed until the next step. */
+struct slice records_walk_answer(const struct records_walk *w);
 
 /* ---- texts ------------------------------------------------------------------------------- */
 

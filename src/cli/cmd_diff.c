@@ -97,6 +97,8 @@ tell(void *arg, const struct change *change, struct err *err)
 	int r;
 
 	append_path(&path, d->path, change->path);
+	if (path.len == 0 && change->kind == CHANGE_ATTRIBUTES)
+		return 0; /* the root is the snapshot's own: it has its time */
 	len = path.len;
 	if (change->kind == CHANGE_UNREADABLE)
 		warn("%s: %s", buf_cstr(&path), change->why->msg);

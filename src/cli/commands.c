@@ -114,9 +114,11 @@ const struct command commands[] = {
 	 "and the size. A GLOB without a slash matches names in any folder, one with a slash whole "
 	 "paths; ** crosses folders.",
 	 1, 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_find},
-	{"history", "PATH", "list the versions of a file",
-	 "A line for each version: its first snapshot, its last, and how many in a row have it.", 1,
-	 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_history},
+	{"history", "PATH | DATABASE TABLE KEY", "list the versions of a file, or of a row",
+	 "A line for each version: its first snapshot, its last, and how many in a row have it; of "
+	 "a "
+	 "row, what changed in it. KEY has commas between the values of a key of several columns.",
+	 1, 3, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_DEADLINE, OPT_JSON), cmd_history},
 	{"scan", "PATH|SNAPSHOT[:PATH]...", "look for payment card numbers",
 	 "Names the files that seem to hold some, and how many, and never prints one. What exists "
 	 "under this name is a PATH, else it is a SNAPSHOT. Exit status 4 means that there are "

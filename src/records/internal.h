@@ -11,6 +11,7 @@
  *	key.c      keys as names and back; name.c the escapes
  *	rows.c     one row by its key, and listings
  *	pages.c    which pages two versions don't share; page_rows.c, page_keys.c: their rows
+ *	walk.c     one question asked of version after version
  *	changes.c  rows that two versions don't have in common
  *	text.c     values as JSON, CSV and SQL
  */

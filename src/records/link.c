@@ -218,6 +218,8 @@ answer_read(struct records_db *db, struct slice message, uint64_t until_ms, stru
 	size = file != NULL ? tree_file_size(file) : 0;
 	if (len == 0 || len > WIRE_READ_MAX || off > size || len > size - off)
 		return nonsense(db, err);
+	if (db->limits.on_read != NULL && file == db->files[0].main)
+		db->limits.on_read(db->limits.on_read_arg, off, len);
 
 	wire_begin(&db->out, WIRE_DATA);
 	if (read_range(file, off, buf_extend(&db->out, len), len, &why) < 0) {

@@ -197,3 +197,49 @@ def test_a_hostile_database_does_not_stop_the_rest(repo, folder, shop_db):
     done = repo.tillfs("diff", "--rows", *repo.access, before, "2026-11-02", code=1)
     assert "bad.db" in done.stderr
     assert "- shop/pos.db/receipts/3.json" in done.stdout.splitlines()
+
+
+# ---- history of a row
+
+
+def row_history(repo, *args):
+    done = repo.tillfs("history", "shop/pos.db", *args, "--json", *repo.access)
+    return [(v["first"]["date"], v["last"]["date"], v["snapshots"],
+             v.get("missing_since", {}).get("date"), v["value"]) for v in json.loads(done.stdout)]
+
+
+def test_every_version_of_a_row_is_told(repo, folder, shop_db):
+    path, db, rng = shop_db
+    days = [back_up(repo, folder, 1)]
+    db.execute("UPDATE receipts SET total = 7.25 WHERE id = 30")
+    days.append(back_up(repo, folder, 2))
+    db.execute("UPDATE receipts SET total = 9 WHERE id = 33")        # another one, perhaps beside it
+    days.append(back_up(repo, folder, 3))
+    db.execute("INSERT INTO large VALUES (999, zeroblob(70000))")   # far away
+    days.append(back_up(repo, folder, 4))
+    db.execute("DELETE FROM receipts WHERE id = 30")
+    days.append(back_up(repo, folder, 5))
+    db.execute("INSERT INTO receipts VALUES (30, 7.25, 'back')")
+    db.execute("ALTER TABLE receipts ADD COLUMN till INTEGER DEFAULT 3")
+    days.append(back_up(repo, folder, 6))
+    found = row_history(repo, "receipts", "30")
+    assert [item[:4] for item in found] == [
+        (days[0], days[0], 1, None), (days[1], days[3], 3, days[4]), (days[5], days[5], 1, None)]
+    assert [item[4]["total"] for item in found[1:]] == [7.25, 7.25]
+    assert found[2][4]["note"] == "back" and found[2][4]["till"] == 3
+    lines = repo.tillfs("history", "shop/pos.db", "receipts", "30", *repo.access).stdout
+    assert '    + "total": 7.25' in lines.replace("      ", "    ") or '"total": 7.25' in lines
+    assert f"{days[4]}T23-00-00Z  missing" in lines
+
+
+def test_a_row_beside_many_changes_stays_one_version(repo, folder, shop_db):
+    path, db, rng = shop_db
+    days = []
+    for n in range(5):
+        days.append(back_up(repo, folder, n + 1))
+        mutate(db, rng, n)
+        db.execute("INSERT OR REPLACE INTO lines VALUES (77, 1, 'always the same')")
+    assert [item[1:3] for item in row_history(repo, "lines", "77,1")][-1] == (days[-1], 4)
+    assert row_history(repo, "folded", "key-14")[0][0] == days[0]
+    repo.tillfs("history", "shop/pos.db", "receipts", "123456789", *repo.access, code=1)
+    repo.tillfs("history", "shop/pos.db", "no_such_table", "1", *repo.access, code=1)
