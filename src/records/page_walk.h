@@ -23,7 +23,7 @@ struct page_list {
 
 /* One version, and the tree in it that was walked last. */
 struct side {
-	struct tree_file *file;
+	struct db_source file;
 	uint32_t n_pages;
 	uint8_t *seen; /* a bit a page */
 	struct page_list inner, leaves;
@@ -42,6 +42,12 @@ page_bit(const uint8_t *bits, uint32_t i)
 {
 	return (bits[i / 8] >> (i % 8) & 1) != 0;
 }
+
+/* As page_pair_open, of any bytes; no page differs yet. */
+MUST_CHECK int page_pair_new(const struct db_source *old, const struct db_source *new,
+			     struct page_pair **ret, struct err *err);
+/* The pages that hold bytes [off, off + len) of the new version differ. */
+void page_pair_mark(struct page_pair *p, uint64_t off, uint64_t len);
 
 /* Whether both versions have this page, with these bytes, in the tree walked last. */
 static inline bool

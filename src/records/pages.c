@@ -56,18 +56,15 @@ struct header {
 };
 
 static int
-read_exactly(struct tree_file *f, uint64_t off, void *p, size_t len, struct err *err)
+read_exactly(const struct db_source *f, uint64_t off, void *p, size_t len, struct err *err)
 {
-	size_t got;
-	int r = tree_file_read(f, off, p, len, &got, err);
-
-	if (r == 0 && got != len)
-		r = err_set(err, ERR_CORRUPT, "the database ends before its page");
-	return r;
+	if (off > f->size || len > f->size - off)
+		return err_set(err, ERR_CORRUPT, "the database ends before its page");
+	return f->read(f->arg, off, p, len, err);
 }
 
 static int
-header_read(struct tree_file *f, struct header *ret, struct err *err)
+header_read(const struct db_source *f, struct header *ret, struct err *err)
 {
 	uint8_t h[HEADER_LEN];
 	int r = read_exactly(f, 0, h, sizeof h, err);
@@ -84,34 +81,39 @@ header_read(struct tree_file *f, struct header *ret, struct err *err)
 	return 0;
 }
 
+void
+page_pair_mark(struct page_pair *p, uint64_t off, uint64_t len)
+{
+	uint64_t last = (off + len - 1) / p->page_size;
+
+	for (uint64_t i = off / p->page_size; i <= last && i < p->new.n_pages; i++)
+		set_bit(p->differs, (uint32_t)i + 1);
+}
+
 static int
 note_difference(void *arg, uint64_t off, uint64_t len, struct err *err)
 {
-	struct page_pair *p = arg;
-	uint64_t last = (off + len - 1) / p->page_size;
-
 	(void)err;
-	for (uint64_t i = off / p->page_size; i <= last && i < p->new.n_pages; i++)
-		set_bit(p->differs, (uint32_t)i + 1);
+	page_pair_mark(arg, off, len);
 	return 0;
 }
 
 static int
-side_init(struct side *s, struct tree_file *f, uint32_t page_size, struct err *err)
+side_init(struct side *s, const struct db_source *f, uint32_t page_size, struct err *err)
 {
-	uint64_t n = tree_file_size(f) / page_size;
+	uint64_t n = f->size / page_size;
 
 	if (n > UINT32_MAX - 1)
 		return err_set(err, ERR_CORRUPT, "a database of %" PRIu64 " pages", n);
-	s->file = f;
+	s->file = *f;
 	s->n_pages = (uint32_t)n;
 	s->seen = mem_alloc(n / 8 + 1);
 	return 0;
 }
 
 int
-page_pair_open(struct tree_file *old, struct tree_file *new, struct page_pair **ret,
-	       struct err *err)
+page_pair_new(const struct db_source *old, const struct db_source *new, struct page_pair **ret,
+	      struct err *err)
 {
 	CLEANUP(page_pair_closep) struct page_pair *p = mem_alloc(sizeof *p);
 	struct header a, b;
@@ -135,11 +137,35 @@ page_pair_open(struct tree_file *old, struct tree_file *new, struct page_pair **
 	p->differs = mem_alloc(p->new.n_pages / 8 + 1);
 	p->page = mem_alloc(p->page_size);
 	p->other = mem_alloc(p->page_size);
-	r = tree_file_differences(old, new, note_difference, p, err);
-	if (r < 0)
-		return r;
 	*ret = steal_ptr(&p);
 	return 0;
+}
+
+static int
+read_tree_file(void *arg, uint64_t off, void *p, size_t len, struct err *err)
+{
+	size_t got;
+	int r = tree_file_read(arg, off, p, len, &got, err);
+
+	if (r == 0 && got != len)
+		r = err_set(err, ERR_CORRUPT, "the database ends before its page");
+	return r;
+}
+
+int
+page_pair_open(struct tree_file *old, struct tree_file *new, struct page_pair **ret,
+	       struct err *err)
+{
+	const struct db_source a = {tree_file_size(old), read_tree_file, old};
+	const struct db_source b = {tree_file_size(new), read_tree_file, new};
+	int r = page_pair_new(&a, &b, ret, err);
+
+	if (r < 0)
+		return r;
+	r = tree_file_differences(old, new, note_difference, *ret, err);
+	if (r < 0)
+		page_pair_close(steal_ptr(ret));
+	return r;
 }
 
 static void
@@ -178,7 +204,7 @@ page_read(const struct page_pair *p, const struct side *s, uint32_t number, uint
 {
 	if (number == 0 || number > s->n_pages)
 		return page_bad(number, "is not in the file", err);
-	return read_exactly(s->file, (uint64_t)(number - 1) * p->page_size, buffer, p->page_size,
+	return read_exactly(&s->file, (uint64_t)(number - 1) * p->page_size, buffer, p->page_size,
 			    err);
 }
 
