@@ -25,6 +25,7 @@ struct found {
 };
 
 struct find {
+	struct session *session;
 	struct repo *repo;
 	const char *glob;
 	struct moment *before; /* the snapshot looked at last */
@@ -162,6 +163,9 @@ look_at(void *arg, struct moment **m, struct err *err)
 	if (f->before != NULL &&
 	    !writer_id_equal(&f->before->snapshot->name.writer, &(*m)->snapshot->name.writer))
 		end_writer(f);
+	r = session_record(f->session, (*m)->opened, slice_str(""), err);
+	if (r < 0)
+		return r;
 	f->now = *m;
 	if (f->before != NULL)
 		r = merge_root(f->before->merge, &old, err);
@@ -262,6 +266,7 @@ cmd_find(struct cli *c, struct err *err)
 		return r;
 	session_start_reading(&s);
 	interrupts_catch();
+	f->session = &s;
 	f->repo = s.repo;
 	f->glob = operand(c, 0);
 	r = timeline_walk(s.repo, s.reader, &o, look_at, f, err);

@@ -6,6 +6,7 @@
 #include "history.h"
 
 struct history {
+	struct session *session;
 	struct versions versions;
 	struct slice path;
 	struct moment *kept; /* whose trees the walk's last version lies in */
@@ -54,6 +55,11 @@ look_at(void *arg, struct moment **m, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "%.*s is a folder; name a file, or see 'tillfs diff' for folders",
 			       (int)h->path.len, (const char *)h->path.p);
+	if (r == 0) {
+		r = session_record(h->session, (*m)->opened, h->path, err);
+		if (r < 0)
+			return r;
+	}
 	v = versions_add(&h->versions, *m, version_walk_step(&h->walk, r == 0 ? &at : NULL));
 	if (v == NULL)
 		return 0;
@@ -106,6 +112,7 @@ history_files(struct cli *c, struct err *err)
 	session_start_reading(&s);
 	interrupts_catch();
 	merge_path_clean(slice_str(operand(c, 0)), &path);
+	h.session = &s;
 	h.versions.repo = s.repo;
 	h.path = buf_slice(&path);
 	r = timeline_walk(s.repo, s.reader, &o, look_at, &h, err);

@@ -107,18 +107,18 @@ const struct command commands[] = {
 	 "A line for each path: + added, - removed, M other content, U other attributes, T another "
 	 "type, ? unreadable. With --rows also the tables and rows of databases, by the paths that "
 	 "they have below records/ in a mount.",
-	 2, 3, OPTIONS(OPT_ROWS, OPT_DEADLINE, OPT_JSON), cmd_diff},
+	 2, 3, OPTIONS(OPT_ROWS, OPT_DEADLINE, OPT_JSON, AUDIT_OPTIONS), cmd_diff},
 	{"find", "GLOB", "find a name in all snapshots",
 	 "A line for each version of each path that matches: its first snapshot, its last, the "
 	 "writer "
 	 "and the size. A GLOB without a slash matches names in any folder, one with a slash whole "
 	 "paths; ** crosses folders.",
-	 1, 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON), cmd_find},
+	 1, 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON, AUDIT_OPTIONS), cmd_find},
 	{"history", "PATH | DATABASE TABLE KEY", "list the versions of a file, or of a row",
 	 "A line for each version: its first snapshot, its last, and how many in a row have it; of "
 	 "a "
 	 "row, what changed in it. KEY has commas between the values of a key of several columns.",
-	 1, 3, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_DEADLINE, OPT_JSON), cmd_history},
+	 1, 3, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_DEADLINE, OPT_JSON, AUDIT_OPTIONS), cmd_history},
 	{"scan", "PATH|SNAPSHOT[:PATH]...", "look for payment card numbers",
 	 "Names the files that seem to hold some, and how many, and never prints one. What exists "
 	 "under this name is a PATH, else it is a SNAPSHOT. Exit status 4 means that there are "

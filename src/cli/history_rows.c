@@ -12,6 +12,8 @@ struct shot {
 };
 
 struct row_history {
+	struct session *session;
+	struct slice path;
 	struct versions versions;
 	struct slice dir, name; /* of the database */
 	const char *table, *key;
@@ -96,6 +98,8 @@ step(struct row_history *h, struct moment **m, enum version_step *ret, struct er
 
 	*ret = VERSION_ABSENT;
 	r = shot_open(h, m, &x, err);
+	if (r == 0)
+		r = session_record(h->session, x->moment->opened, h->path, err);
 	if (r == 0)
 		r = records_walk_step(h->walk, &x->files, ret, err);
 	if (r < 0) {
@@ -291,6 +295,8 @@ history_rows(struct cli *c, struct err *err)
 	split_path(buf_slice(&path), &h.dir, &h.name);
 	h.table = operand(c, 1);
 	h.key = operand(c, 2);
+	h.session = &s;
+	h.path = buf_slice(&path);
 	h.versions.repo = s.repo;
 	h.walk = records_walk_new(host, &limits, ask_row, &h);
 	r = timeline_walk(s.repo, s.reader, &o, look_at, &h, err);
