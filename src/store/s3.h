@@ -81,6 +81,18 @@ char *s3_pinned(struct s3 *s, const char *key);
 /* Appends @value decoded, if the listing says that it's encoded.  False: it is broken. */
 MUST_CHECK bool s3_decode(const char *value, bool encoded, char **ret);
 
+struct listed;
+/*
+ * s3_page_read - one page of a listing.
+ * @prefix:    of the store, which all keys must begin with
+ * @ret:       appended to, without the prefix
+ * @ret_token: where the next page begins; owned by the caller; may be NULL
+ *
+ * Return: 0, ERR_CORRUPT.
+ */
+MUST_CHECK int s3_page_read(const char *prefix, struct slice document, struct listed *ret,
+			    bool *ret_more, char **ret_token, struct err *err);
+
 /* Operations of the other files. */
 int s3_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
 	    struct err *err);

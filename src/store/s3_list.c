@@ -14,7 +14,7 @@
 
 /* A page while it is read. */
 struct page {
-	const struct s3 *s;
+	const char *prefix; /* of the store */
 	struct listed *listed;
 	bool encoded, truncated;
 	char *token; /* where the next page begins */
@@ -50,12 +50,12 @@ static int
 take_key(struct page *p, const char *text, char **ret, struct err *err)
 {
 	CLEANUP(freep) char *key = NULL;
-	size_t skip = strlen(p->s->prefix);
+	size_t skip = strlen(p->prefix);
 
 	if (!s3_decode(text, p->encoded, &key))
 		return broken(err);
 	/* What lies outside of the store's prefix wasn't asked for; it is dropped by its order. */
-	if (strncmp(key, p->s->prefix, skip) != 0)
+	if (strncmp(key, p->prefix, skip) != 0)
 		return broken(err);
 	free(*ret);
 	*ret = str_copy(key + skip);
@@ -116,16 +116,6 @@ find_encoding(void *arg, const char *path, const char *text, struct err *err)
 	return 0;
 }
 
-static int
-read_page(struct page *p, struct slice document, struct err *err)
-{
-	struct xml_handler handler = {.end = find_encoding, .arg = p};
-	int r = xml_read(document, &handler, err);
-
-	handler.end = end_element;
-	return r < 0 ? r : xml_read(document, &handler, err);
-}
-
 static void
 page_fini(struct page *p)
 {
@@ -133,9 +123,29 @@ page_fini(struct page *p)
 	free(p->key);
 }
 
+int
+s3_page_read(const char *prefix, struct slice document, struct listed *ret, bool *ret_more,
+	     char **ret_token, struct err *err)
+{
+	CLEANUP(page_fini) struct page p = {.prefix = prefix, .listed = ret};
+	struct xml_handler handler = {.end = find_encoding, .arg = &p};
+	int r = xml_read(document, &handler, err);
+
+	*ret_more = false;
+	*ret_token = NULL;
+	handler.end = end_element;
+	if (r == 0)
+		r = xml_read(document, &handler, err);
+	if (r != 0)
+		return r;
+	*ret_more = p.truncated;
+	*ret_token = steal_ptr(&p.token);
+	return 0;
+}
+
 static int
-fetch_page(struct s3 *s, const char *prefix, bool delimited, const char *token, struct page *p,
-	   struct err *err)
+fetch_page(struct s3 *s, const char *prefix, bool delimited, const char *token, struct listed *ret,
+	   bool *ret_more, char **ret_token, struct err *err)
 {
 	CLEANUP(http_response_fini) struct http_response response = {0};
 	CLEANUP(buf_fini) struct buf query = BUF_INIT;
@@ -156,7 +166,7 @@ fetch_page(struct s3 *s, const char *prefix, bool delimited, const char *token, 
 		return r;
 	if (response.status != 200)
 		return s3_error(s, &response, err);
-	return read_page(p, buf_slice(&response.body), err);
+	return s3_page_read(s->prefix, buf_slice(&response.body), ret, ret_more, ret_token, err);
 }
 
 static int
@@ -166,18 +176,18 @@ list_pages(struct s3 *s, const char *prefix, bool delimited, struct listed *list
 	CLEANUP(freep) char *token = NULL;
 
 	for (;;) {
-		CLEANUP(page_fini) struct page p = {.s = s, .listed = listed};
-		bool news;
-		int r = fetch_page(s, prefix, delimited, token, &p, err);
+		CLEANUP(freep) char *next = NULL;
+		bool more = false, news;
+		int r = fetch_page(s, prefix, delimited, token, listed, &more, &next, err);
 
 		if (r == 0)
 			r = listed_tell(listed, prefix, fn, fn_arg, &news, err);
-		if (r != 0 || !p.truncated)
+		if (r != 0 || !more)
 			return r;
-		if (p.token == NULL || (token != NULL && strcmp(p.token, token) == 0))
+		if (next == NULL || (token != NULL && strcmp(next, token) == 0))
 			return err_set(err, ERR_IO, "the server's listing doesn't get on");
 		free(token);
-		token = steal_ptr(&p.token);
+		token = steal_ptr(&next);
 	}
 }
 

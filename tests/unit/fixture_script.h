@@ -93,6 +93,7 @@ script_begin(struct script *s, const char *const *answers)
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	socklen_t len = sizeof at;
 
+	setenv("no_proxy", "*", 1);
 	*s = (struct script){.answers = answers};
 	s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(s->listener, (struct sockaddr *)&at, len), 0);
