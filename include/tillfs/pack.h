@@ -105,9 +105,13 @@ uint64_t pack_builder_add(struct pack_builder *b, uint32_t ordinal, enum pack_ar
 			  struct slice packed, uint32_t *ret_stored_len);
 uint64_t pack_builder_body_len(const struct pack_builder *b); /* without padding */
 
+/* How much padding it would get with @more bytes behind those it has.  Cost: about one segment's
+ * hash. */
+uint64_t pack_builder_padding(const struct pack_builder *b, uint64_t more);
+
 /**
  * pack_builder_finish - lay out the areas, pad, hash, and forget the section keys.
- * @object:     replaced by the whole stored object
+ * @object:     replaced by the whole stored object, in memory that starts at a multiple of 4096
  * @places:     array of one place a section, in ordinal order; owned by the caller (free)
  *
  * The builder is empty afterwards and may be used for the next pack.
@@ -115,6 +119,9 @@ uint64_t pack_builder_body_len(const struct pack_builder *b); /* without padding
  */
 void pack_builder_finish(struct pack_builder *b, struct buf *object, struct pack_place **places,
 			 size_t *n_places, struct pack_id *id);
+
+/* Takes back a stored object's memory for the next one.  Threads: any. */
+void pack_builder_recycle(struct pack_builder *b, struct buf *object);
 
 /* ---- reading */
 

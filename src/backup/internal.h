@@ -48,8 +48,9 @@ struct segment_chunk {
 struct segment {
 	atomic_uint refs;
 	struct lane *lane;
-	struct buf plain;
+	struct buf plain; /* until it is packed */
 	struct buf packed;
+	size_t plain_len; /* once it is packed */
 	struct segment_chunk *chunks;
 	size_t n_chunks, cap_chunks;
 	bool is_packed;         /* protected by run->lock */
@@ -216,6 +217,7 @@ struct shipment {
 	uint32_t number; /* 0: no pack, rows only */
 	struct pack_id id;
 	struct buf object;
+	struct pack_builder *home; /* where the object's memory goes back to; NULL: nowhere */
 	struct catalog_section *sections;
 	size_t n_sections;
 	struct chunk_row *chunks;
@@ -284,8 +286,11 @@ struct lane {
 	struct recipient *recipients;
 	size_t n_recipients;
 
+	atomic_bool is_noise; /* the latest segment was not to be compressed */
+
 	/* the walker's */
 	struct segment *open;
+	unsigned n_segments;
 	struct event *held, **held_end; /* events that must follow the open segment */
 	size_t n_held;
 

@@ -153,12 +153,24 @@ logical_id(const struct seal_key *hash_key, const struct buf *logical, struct ha
 	seal_hash_keyed(hash_key, "tillfs node", logical->p, logical->len, ret);
 }
 
+/*
+ * What doesn't compress comes in powers of two, as Padmé's steps do: then no pack could end close
+ * to one.  A smaller segment now and then shifts it; whole ones elsewhere, since they compress
+ * better.
+ */
+static size_t
+segment_target(struct lane *lane)
+{
+	return lane->n_segments % 4 == 0 && atomic_load(&lane->is_noise) ? SEGMENT_TARGET / 2
+									 : SEGMENT_TARGET;
+}
+
 static void
 append(struct lane *lane, const struct chunk_id *id, struct slice data, struct piece *ret)
 {
 	struct segment *s = lane->open;
 
-	if (s != NULL && s->plain.len + data.len > SEGMENT_TARGET) {
+	if (s != NULL && s->plain.len + data.len > segment_target(lane)) {
 		lane_flush(lane);
 		s = NULL;
 	}
@@ -166,7 +178,9 @@ append(struct lane *lane, const struct chunk_id *id, struct slice data, struct p
 		s = mem_alloc(sizeof *s);
 		atomic_init(&s->refs, 1);
 		s->lane = lane;
+		buf_reserve(&s->plain, SEGMENT_TARGET);
 		lane->open = s;
+		lane->n_segments++;
 	}
 	*ret = (struct piece){.len = data.len,
 			      .seg = segment_get(s),

@@ -228,7 +228,10 @@ shipment_free(struct shipment *s)
 {
 	if (s == NULL)
 		return;
-	buf_fini(&s->object);
+	if (s->home != NULL)
+		pack_builder_recycle(s->home, &s->object);
+	else
+		buf_fini(&s->object);
 	free(s->sections);
 	free(s->chunks);
 	for (size_t i = 0; i < s->n_nodes; i++)

@@ -193,6 +193,9 @@ compressor_main(void *arg)
 
 	while ((s = next_to_pack(run)) != NULL) {
 		codec_pack(codec, buf_slice(&s->plain), &s->packed);
+		atomic_store(&s->lane->is_noise, s->packed.len > s->plain.len);
+		s->plain_len = s->plain.len;
+		buf_fini(&s->plain);
 		pthread_mutex_lock(&run->lock);
 		s->is_packed = true;
 		pthread_cond_signal(&run->can_pop);

@@ -8,14 +8,22 @@
  * Layer 2.  Format: docs/format.md section 5.
  */
 #include <assert.h>
+#include <pthread.h>
 
+#include "pack/area.h"
 #include "pack/private.h"
 #include "tillfs/cbor.h"
 
+/* Stored objects that came back, for the next ones; more than these are freed. */
+#define OBJECTS_KEPT    3u
+#define OBJECT_ROOM     (18u * MIB)
+#define OBJECT_KEEP_MIN (8u * MIB)
+#define OBJECT_ALIGN    4096u /* what direct writing wants */
+
 struct section {
 	struct segment_scope scope;
-	struct buf areas[2]; /* data, tree */
-	struct buf boxes;    /* n_boxes of KEY_BOX_LEN */
+	struct area areas[2]; /* data, tree */
+	struct buf boxes;     /* n_boxes of KEY_BOX_LEN */
 	size_t n_boxes;
 };
 
@@ -25,6 +33,10 @@ struct pack_builder {
 	struct seal_key *keys; /* secret memory; one a section */
 	struct section sections[PACK_SECTIONS_MAX];
 	uint32_t n_sections;
+	struct area_blocks blocks;
+	pthread_mutex_t lock;
+	struct buf kept[OBJECTS_KEPT]; /* protected by lock */
+	unsigned n_kept;               /* protected by lock */
 };
 
 struct pack_builder *
@@ -35,6 +47,7 @@ pack_builder_new(const struct repo_id *repo, const struct writer_id *writer)
 	b->repo = *repo;
 	b->writer = *writer;
 	b->keys = secret_new(PACK_SECTIONS_MAX * sizeof *b->keys);
+	pthread_mutex_init(&b->lock, NULL);
 	return b;
 }
 
@@ -44,8 +57,8 @@ forget_sections(struct pack_builder *b)
 	for (uint32_t i = 0; i < b->n_sections; i++) {
 		struct section *s = &b->sections[i];
 
-		buf_fini(&s->areas[0]);
-		buf_fini(&s->areas[1]);
+		area_drop(&s->areas[0], &b->blocks);
+		area_drop(&s->areas[1], &b->blocks);
 		buf_fini(&s->boxes);
 		*s = (struct section){0};
 	}
@@ -59,6 +72,10 @@ pack_builder_free(struct pack_builder *b)
 	if (b == NULL)
 		return;
 	forget_sections(b);
+	area_blocks_fini(&b->blocks);
+	while (b->n_kept > 0)
+		buf_fini(&b->kept[--b->n_kept]);
+	pthread_mutex_destroy(&b->lock);
 	secret_free(b->keys);
 	free(b);
 }
@@ -92,12 +109,15 @@ pack_builder_add(struct pack_builder *b, uint32_t ordinal, enum pack_area area, 
 		 uint32_t *ret_stored_len)
 {
 	struct section *s = &b->sections[ordinal];
-	struct buf *to = &s->areas[area - PACK_DATA];
-	uint64_t off = to->len;
+	struct area *a = &s->areas[area - PACK_DATA];
+	struct buf *to = area_room(a, &b->blocks, packed.len + SEAL_TAG_LEN);
+	uint64_t off = a->len;
+	size_t before = to->len;
 
 	assert(ordinal < b->n_sections);
 	segment_seal(&b->keys[ordinal], &s->scope, area, off, packed, to);
-	*ret_stored_len = (uint32_t)(to->len - off);
+	*ret_stored_len = (uint32_t)(to->len - before);
+	area_added(a, *ret_stored_len);
 	return off;
 }
 
@@ -201,7 +221,7 @@ body_put(struct pack_builder *b, struct buf *object, struct pack_place *places)
 	uint64_t off = 0;
 
 	for (uint32_t i = 0; i < b->n_sections; i++) {
-		struct buf *areas = b->sections[i].areas;
+		struct area *areas = b->sections[i].areas;
 
 		places[i].ordinal = i;
 		places[i].data_off = off;
@@ -209,8 +229,7 @@ body_put(struct pack_builder *b, struct buf *object, struct pack_place *places)
 		places[i].tree_len = areas[1].len;
 		for (int a = 0; a < 2; a++) {
 			off += areas[a].len;
-			buf_append(object, areas[a].p, areas[a].len);
-			buf_fini(&areas[a]); /* an area at a time: half the memory at the peak */
+			area_move(&areas[a], &b->blocks, object);
 		}
 	}
 }
@@ -233,6 +252,60 @@ header_len_put(struct buf *object, uint32_t len)
 		object->p[PACK_MAGIC_LEN + i] = (uint8_t)(len >> (8 * i));
 }
 
+/* ---- memory of stored objects ---- */
+
+static void
+object_take(struct pack_builder *b, struct buf *ret)
+{
+	buf_fini(ret);
+	pthread_mutex_lock(&b->lock);
+	if (b->n_kept > 0)
+		*ret = b->kept[--b->n_kept];
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* Room for all of it, aligned, keeping what is there.  Packs are of nearly the same length: with
+ * some room to spare the memory of one does for the next. */
+static void
+object_reserve(struct buf *object, uint64_t len)
+{
+	struct buf larger = {.len = object->len};
+
+	if (object->cap >= len && (uintptr_t)object->p % OBJECT_ALIGN == 0)
+		return;
+	larger.cap = max_u64((len + OBJECT_ALIGN - 1) / OBJECT_ALIGN * OBJECT_ALIGN,
+			     len >= OBJECT_KEEP_MIN ? OBJECT_ROOM : 0);
+	larger.p = aligned_alloc(OBJECT_ALIGN, larger.cap);
+	if (larger.p == NULL)
+		abort(); /* as all of mem.c does */
+	memcpy(larger.p, object->p, object->len);
+	free(object->p);
+	*object = larger;
+}
+
+void
+pack_builder_recycle(struct pack_builder *b, struct buf *object)
+{
+	pthread_mutex_lock(&b->lock);
+	if (b->n_kept < OBJECTS_KEPT && object->cap >= OBJECT_KEEP_MIN) {
+		buf_reset(object);
+		b->kept[b->n_kept++] = *object;
+		*object = BUF_INIT;
+	}
+	pthread_mutex_unlock(&b->lock);
+	buf_fini(object);
+}
+
+uint64_t
+pack_builder_padding(const struct pack_builder *b, uint64_t more)
+{
+	CLEANUP(buf_fini) struct buf header = BUF_INIT;
+	uint64_t used = pack_builder_body_len(b) + more;
+
+	header_put(b, 0, &header);
+	return padded_body_len(header.len - 2 * head_len(0), used) - used;
+}
+
 void
 pack_builder_finish(struct pack_builder *b, struct buf *object, struct pack_place **places,
 		    size_t *n_places, struct pack_id *id)
@@ -240,6 +313,7 @@ pack_builder_finish(struct pack_builder *b, struct buf *object, struct pack_plac
 	uint64_t used = pack_builder_body_len(b), body_len;
 	size_t hashes_off, header_len;
 
+	object_take(b, object);
 	header_put(b, 0, object);
 	body_len = padded_body_len(object->len - 2 * head_len(0), used);
 	hashes_off = header_put(b, body_len, object);
@@ -247,7 +321,7 @@ pack_builder_finish(struct pack_builder *b, struct buf *object, struct pack_plac
 	assert(header_len <= PACK_HEADER_MAX && body_len <= PACK_BODY_MAX);
 	*n_places = b->n_sections;
 	*places = mem_array(b->n_sections, sizeof **places);
-	buf_reserve(object, body_len);
+	object_reserve(object, header_len + body_len);
 	body_put(b, object, *places);
 	seal_random(buf_extend(object, body_len - used), body_len - used);
 	blocks_hash(object->p + header_len, body_len, object->p + hashes_off);

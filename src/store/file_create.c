@@ -18,6 +18,8 @@
 #include "store/file.h"
 
 /* Older temporary files belong to nobody any more: no object takes a day to write. */
+#define DIRECT_MIN       (1u * MIB)
+#define DIRECT_ALIGN     4096u /* enough for any disk */
 #define TEMP_AGE_MAX_SEC (24 * 60 * 60)
 
 struct temp {
@@ -63,18 +65,47 @@ temp_open(struct file_store *f, struct temp *t)
 	}
 }
 
+/*
+ * Large bodies go past the page cache where memory and file system allow it: nobody will read them
+ * soon, and the copy into it costs more than the disk.  Return: the bytes written so.
+ */
+static size_t
+write_direct(int fd, struct slice body)
+{
+	size_t len = body.len / DIRECT_ALIGN * DIRECT_ALIGN, done = 0;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (body.len < DIRECT_MIN || (uintptr_t)body.p % DIRECT_ALIGN != 0 || flags < 0 ||
+	    fcntl(fd, F_SETFL, flags | O_DIRECT) < 0)
+		return 0;
+	while (done < len) {
+		ssize_t n = write(fd, body.p + done, len - done);
+
+		/* What is left, or the error again, is for the usual way. */
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+		if (n % DIRECT_ALIGN != 0)
+			break;
+	}
+	(void)fcntl(fd, F_SETFL, flags);
+	return done;
+}
+
 static int
 temp_write(struct file_store *f, struct temp *t, struct slice body, struct err *err)
 {
 	CLEANUP(closep) int fd = temp_open(f, t);
+	size_t direct;
 	int r;
 
 	if (fd < 0) {
 		t->name[0] = '\0';
 		return err_sys(err, "writing to %s", f->path);
 	}
-	if (fd_write_full(fd, body.p, body.len) < 0 || fchmod(fd, f->object_mode) < 0 ||
-	    fdatasync(fd) < 0)
+	direct = write_direct(fd, body);
+	if (fd_write_full(fd, body.p + direct, body.len - direct) < 0 ||
+	    fchmod(fd, f->object_mode) < 0 || fdatasync(fd) < 0)
 		return err_sys(err, "writing to %s", f->path);
 
 	/* On network file systems the last errors come with close. */
