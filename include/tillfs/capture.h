@@ -87,6 +87,9 @@ bool capture_is_copy(const struct capture *c);
 /* Makes bytes read at @off say "rollback mode", which a database read in place may not. */
 void capture_fix_header(const struct capture *c, uint64_t off, uint8_t *p, size_t len);
 
+/* Whether what was read so far is one moment's.  Cheap.  Return: 0, or ERR_BUSY: begin again. */
+MUST_CHECK int capture_still(const struct capture *c, struct err *err);
+
 /**
  * capture_finish - wait for the check, and make sure that what was read was one moment's.
  *

@@ -148,10 +148,12 @@ read_at(struct reading *rd, uint64_t pos, uint8_t *p, size_t len, size_t *ret_le
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(err, "reading");
-	if (rd->from->capture != NULL)
-		capture_fix_header(rd->from->capture, pos, p, (size_t)n);
 	*ret_len = (size_t)n;
-	return 0;
+	if (rd->from->capture == NULL)
+		return 0;
+	capture_fix_header(rd->from->capture, pos, p, (size_t)n);
+	/* The sooner a change shows, the less is read in vain. */
+	return capture_still(rd->from->capture, err);
 }
 
 /* Reads until the buffer holds @want bytes or the range ends.  A short file has changed; where an

@@ -1,9 +1,9 @@
 /*
  * capture.c - fix a moment of a database, and have it checked while it is read.
  *
- * At rest is a database that nobody has written to for a while, without a write-ahead log, and, in
- * rollback mode, not locked by a writer just now.  It is read in place, and read again as a copy if
- * its stat has changed at the end.  Everything else is copied under SQLite's locks.
+ * At rest is a database without a write-ahead log that, in rollback mode, no writer has locked just
+ * now.  It is read in place, and read again as a copy if its stat changes before the end.
+ * Everything else is copied under SQLite's locks.
  *
  * Layer 4.
  */
@@ -15,13 +15,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "capture/spool.h"
 #include "tillfs/db_copy.h"
 
-#define REST_SEC         5     /* unchanged for so long: at rest */
-#define CLOCK_TICK_US    20000 /* longer than that of any file system's clock */
+#define CLOCK_TICK_US    20000   /* longer than a tick of a file system's clock … */
+#define COARSE_TICK_US   3000000 /* … and than one of a clock without fractions of a second */
 #define WRITE_VERSION_AT 18u
 #define READ_VERSION_AT  19u
 #define CHANGE_AT        24u /* of 4 bytes */
@@ -150,12 +151,21 @@ is_unlocked(const struct capture *c)
 	return true;
 }
 
+/* Whether a write from now on would change the stat. */
+static bool
+is_older_than_a_tick(const struct timespec *t)
+{
+	int64_t tick_us = t->tv_nsec == 0 ? COARSE_TICK_US : CLOCK_TICK_US;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (now.tv_sec - t->tv_sec) * 1000000 + (now.tv_nsec - t->tv_nsec) / 1000 > tick_us;
+}
+
 static bool
 is_at_rest(const struct capture *c)
 {
-	int64_t now = time_now();
-
-	if (c->before.st_mtime + REST_SEC > now || c->before.st_ctime + REST_SEC > now)
+	if (!is_older_than_a_tick(&c->before.st_ctim))
 		return false;
 	return c->wal_mode ? companion_len(c, "-wal") == 0 : is_unlocked(c);
 }
@@ -170,11 +180,13 @@ begin_in_place(struct capture *c, struct err *err)
 	return open_foreign(c, c->path, DB_IMMUTABLE, &c->db, err);
 }
 
-static int
-still_at_rest(const struct capture *c, struct err *err)
+int
+capture_still(const struct capture *c, struct err *err)
 {
 	struct stat after;
 
+	if (capture_is_copy(c))
+		return 0;
 	if (fstat(c->fd, &after) < 0 || !same_stat(&c->before, &after) ||
 	    (c->wal_mode && companion_len(c, "-wal") != 0))
 		return err_set(err, ERR_BUSY, "changed while it was read");
@@ -386,12 +398,11 @@ capture_fix_header(const struct capture *c, uint64_t off, uint8_t *p, size_t len
 int
 capture_finish(struct capture *c, struct err *err)
 {
-	int r = 0;
+	int r;
 
 	end_check(c);
 	/* A change explains whatever the check may have found. */
-	if (!capture_is_copy(c))
-		r = still_at_rest(c, err);
+	r = capture_still(c, err);
 	if (r == 0 && c->checked < 0) {
 		r = c->checked;
 		if (err != NULL)
