@@ -8,14 +8,16 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "internal.h"
 
-#define BATCH_MS 250u
-#define SYNC_MS  1000u
-#define SIGN_MS  60000u
-#define RETRY_MS 1000u
+#define BATCH_MS    250u
+#define SYNC_MS     1000u
+#define SIGN_MS     60000u
+#define RETRY_MS    1000u
+#define WRITER_NICE 10
 
 /* ---- entries of the session itself ----------------------------------------------------- */
 
@@ -212,6 +214,10 @@ write_entries(void *arg)
 {
 	struct audit *a = arg;
 	uint64_t next_sync = time_monotonic_ms() + SYNC_MS, next_sign = next_sync + SIGN_MS;
+
+	/* Nobody waits for it, so it makes way for those who open files. */
+	if (!a->required)
+		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), WRITER_NICE);
 
 	pthread_mutex_lock(&a->lock);
 	while (!a->stopping) {

@@ -6,12 +6,15 @@
  * process, however often its number is used again.
  */
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "private.h"
 
 #define SLOTS   64u
-#define KEEP_MS 1000u
+#define KEEP_NS UINT64_C(1000000000)
+/* Starting another program takes longer than that, and asking each time would be felt. */
+#define TRUST_NS UINT64_C(200000)
 
 struct mount_programs {
 	struct mount_helper *helper; /* borrowed */
@@ -21,7 +24,7 @@ struct mount_programs {
 		uint32_t pid; /* 0: empty */
 		int comm_fd;
 		char comm[32];
-		uint64_t until_ms;
+		uint64_t filled_ns, checked_ns;
 		char *program;
 	} slots[SLOTS];
 };
@@ -65,14 +68,27 @@ read_comm(int fd, char ret[32])
 	ret[n > 0 ? n : 0] = '\0';
 }
 
-static bool
-is_current(const struct slot *s, uint32_t pid)
+static uint64_t
+now_ns(void)
 {
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static bool
+is_current(struct slot *s, uint32_t pid)
+{
+	uint64_t now = now_ns();
 	char comm[32];
 
-	if (s->pid != pid || time_monotonic_ms() >= s->until_ms)
+	if (s->pid != pid || now - s->filled_ns >= KEEP_NS)
 		return false;
+	if (now - s->checked_ns < TRUST_NS)
+		return true;
 	read_comm(s->comm_fd, comm);
+	s->checked_ns = now;
 	return comm[0] != '\0' && strcmp(comm, s->comm) == 0;
 }
 
@@ -84,7 +100,7 @@ fill(struct mount_programs *p, struct slot *s, uint32_t pid)
 	empty(s);
 	s->comm_fd = mount_helper_program(p->helper, pid, program);
 	s->pid = pid;
-	s->until_ms = time_monotonic_ms() + KEEP_MS;
+	s->filled_ns = s->checked_ns = now_ns();
 	read_comm(s->comm_fd, s->comm);
 	s->program = str_copy(program);
 }
