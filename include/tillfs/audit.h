@@ -122,6 +122,11 @@ struct audit_filter {
 MUST_CHECK int audit_read(const char *path, const struct audit_filter *filter, audit_entry_fn *fn,
 			  void *arg, struct err *err);
 
+/* Appends an entry as a JSON object, and nanoseconds since 1970 as 2026-11-20T23:00:05.123456789Z.
+ */
+void audit_entry_json(struct buf *b, const struct audit_entry *e);
+void audit_time_append(struct buf *b, int64_t ns);
+
 /* ---- heads and verifying */
 
 /* A signed statement that a log had an entry with a hash (docs/format.md section 8.5). */

@@ -109,6 +109,11 @@ void seal_fingerprint(const struct seal_box_pk *box, const struct seal_sign_pk *
 void seal_sign(const struct seal_pair *pair, const char *kind, struct slice bytes,
 	       uint8_t ret[SEAL_SIGNATURE_LEN]);
 
+/* Ed25519 over @bytes as they are, for who checks it with other tools.  They must not begin with
+ * "tillfs/", so that no such signature passes for one of seal_sign. */
+void seal_sign_plain(const struct seal_pair *pair, struct slice bytes,
+		     uint8_t ret[SEAL_SIGNATURE_LEN]);
+
 /* Return: 0, or ERR_AUTH. */
 MUST_CHECK int seal_verify(const struct seal_sign_pk *pk, const char *kind, struct slice bytes,
 			   const uint8_t signature[SEAL_SIGNATURE_LEN], struct err *err);
@@ -130,6 +135,13 @@ MUST_CHECK bool seal_base64_parse(struct slice text, struct buf *ret);
 
 /* SHA-256 and HMAC-SHA-256, for the signatures that storage services want. */
 void seal_sha256(const void *p, size_t len, struct hash *ret);
+/* A running one. */
+struct seal_sha256;
+struct seal_sha256 *seal_sha256_new(void);
+void seal_sha256_add(struct seal_sha256 *s, const void *p, size_t len);
+void seal_sha256_finish(struct seal_sha256 *s, struct hash *ret);
+void seal_sha256_free(struct seal_sha256 *s);
+DEFINE_FREEP(struct seal_sha256 *, seal_sha256_free)
 void seal_hmac_sha256(struct slice key, struct slice message, struct hash *ret);
 
 /* A running BLAKE2b-256, for what comes in pieces. */

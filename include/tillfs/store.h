@@ -82,6 +82,14 @@ MUST_CHECK int store_open(const char *url, const struct store_options *options, 
 void store_close(struct store *s);
 DEFINE_FREEP(struct store *, store_close)
 const char *store_url(const struct store *s); /* without credentials */
+/**
+ * store_post - one HTTP POST, for services beside the stores.
+ * @cacert: PEM file of authorities to trust instead of the system's, or NULL
+ * @ret:    replaced by the body of a 200 answer, at most 1 MiB
+ * Return: 0, or as a store's operations.
+ */
+MUST_CHECK int store_post(const char *url, const char *content_type, struct slice body,
+			  const char *cacert, struct buf *ret, struct err *err);
 /* Tells which files of this machine a store opens later, beside what TLS and resolvers read: keys,
  * certificates.  A relative path is of the current folder. */
 void store_reads(const char *url, const struct store_options *options,

@@ -8,6 +8,7 @@
  *	head.c     signed heads
  *	pin.c      heads remembered in the state folder
  *	read.c     entries, filtered
+ *	json.c     an entry as JSON
  *	verify.c   chain, numbers, heads
  */
 #ifndef AUDIT_INTERNAL_H

@@ -414,7 +414,8 @@ record_locked(struct audit *a, struct pending_event *item, uint64_t *ret_number,
 		return r;
 	}
 	if (a->required)
-		item->waiter = &waiter;
+		/* The writer forgets it before the wait below ends. */
+		item->waiter = &waiter; /* cppcheck-suppress autoVariables */
 	*ret_number = push_locked(a, item);
 	if (!a->required) {
 		if (a->queue.n == PENDING_MAX / 2)

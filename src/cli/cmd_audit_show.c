@@ -97,16 +97,6 @@ is(struct slice s, const char *text)
 	return slice_equal(s, slice_str(text));
 }
 
-/* 2026-11-20T23:00:05.123456789Z */
-static void
-append_time(struct buf *b, int64_t ns)
-{
-	int64_t sec = ns / NS_PER_SEC - (ns % NS_PER_SEC < 0);
-	struct time_text t = time_format_rfc3339(sec);
-
-	buf_appendf(b, "%.*s.%09" PRId64 "Z", (int)strcspn(t.s, "Z"), t.s, ns - sec * NS_PER_SEC);
-}
-
 static const char *
 user_name(struct printer *p, uint64_t uid)
 {
@@ -160,7 +150,7 @@ append_text(struct printer *p, const struct audit_entry *e)
 	struct buf *b = &p->text;
 
 	buf_appendf(b, "%6" PRIu64 " ", e->seq);
-	append_time(b, e->time_ns);
+	audit_time_append(b, e->time_ns);
 	buf_append_u8(b, ' ');
 	append_name(b, e->kind);
 	if (e->uid != AUDIT_NOBODY)
@@ -182,40 +172,10 @@ append_text(struct printer *p, const struct audit_entry *e)
 }
 
 static void
-append_json_slice(struct buf *b, const char *key, struct slice s)
-{
-	buf_appendf(b, ", \"%s\": ", key);
-	json_append_string(b, s);
-}
-
-static void
 append_json(struct printer *p, const struct audit_entry *e)
 {
-	struct buf *b = &p->text;
-
-	buf_appendf(b, "%s\n  {\"seq\": %" PRIu64 ", \"time\": \"", p->n > 0 ? "," : "", e->seq);
-	append_time(b, e->time_ns);
-	buf_appendf(b, "\", \"session\": %" PRIu64 ", \"event\": %" PRIu64, e->session, e->number);
-	append_json_slice(b, "kind", e->kind);
-	if (e->uid != AUDIT_NOBODY)
-		buf_appendf(b, ", \"uid\": %" PRIu64 ", \"gid\": %" PRIu64 ", \"pid\": %" PRIu64,
-			    e->uid, e->gid, e->pid);
-	append_json_slice(b, "program", e->program);
-	append_json_slice(b, "snapshot", e->snapshot);
-	append_json_slice(b, "path", e->path);
-	buf_appendf(b, ", \"bytes\": %" PRIu64, e->bytes);
-	if (e->ended_ns != 0) {
-		buf_append_str(b, ", \"ended\": \"");
-		append_time(b, e->ended_ns);
-		buf_append_u8(b, '"');
-	}
-	append_json_slice(b, "result", e->result);
-	append_json_slice(b, "detail", e->detail);
-	if (e->about != 0)
-		buf_appendf(b, ", \"about\": %" PRIu64, e->about);
-	append_json_slice(b, "case", e->case_ref);
-	append_json_slice(b, "reason", e->reason);
-	buf_appendf(b, ", \"hash\": \"%s\"}", hex(&e->hash).s);
+	buf_append_str(&p->text, p->n > 0 ? ",\n  " : "\n  ");
+	audit_entry_json(&p->text, e);
 }
 
 /* RFC 4180; what a spreadsheet would take for a formula gets an apostrophe in front. */
@@ -243,7 +203,7 @@ append_csv(struct printer *p, const struct audit_entry *e)
 		buf_append_str(b, "seq,time,session,event,uid,gid,pid,bytes,ended,about,kind,"
 				  "program,snapshot,path,result,detail,case,reason,hash\r\n");
 	buf_appendf(b, "%" PRIu64 ",", e->seq);
-	append_time(b, e->time_ns);
+	audit_time_append(b, e->time_ns);
 	buf_appendf(b, ",%" PRIu64 ",%" PRIu64, e->session, e->number);
 	if (somebody)
 		buf_appendf(b, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, e->uid, e->gid, e->pid);
@@ -251,7 +211,7 @@ append_csv(struct printer *p, const struct audit_entry *e)
 		buf_append_str(b, ",,,");
 	buf_appendf(b, ",%" PRIu64 ",", e->bytes);
 	if (e->ended_ns != 0)
-		append_time(b, e->ended_ns);
+		audit_time_append(b, e->ended_ns);
 	buf_appendf(b, ",%" PRIu64, e->about);
 	append_csv_text(b, e->kind);
 	append_csv_text(b, e->program);

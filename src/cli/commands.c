@@ -165,6 +165,18 @@ const struct command commands[] = {
 	 "people, the longest branch is kept, or the one that --keep names, and what the others "
 	 "decided is decided again where that makes sense.",
 	 0, 0, OPTIONS(OPT_KEEP), cmd_trust_merge},
+	{"evidence", "SNAPSHOT:PATH...", "copy files with proof of where they come from",
+	 "Makes a BagIt bag (RFC 8493) in --to: the files, hashes, the signed snapshots, what was "
+	 "verified, the record of accesses, and a statement signed with the identity. It is "
+	 "checked "
+	 "with sha256sum and openssl; its README.txt says how. Exit status 4 means that the bag is "
+	 "there, but not everything could be verified.",
+	 1, UINT_MAX, OPTIONS(OPT_TO, OPT_TIMESTAMP_URL, OPT_JSON, AUDIT_OPTIONS), cmd_evidence},
+	{"doctor", "", "prove that a mount is read-only",
+	 "Tries every call that modifies, and prints what came of each. With --json the result is "
+	 "signed with the identity; --to writes read-only.json, its signature and the key, for "
+	 "`openssl pkeyutl -verify -rawin`. Exit status 4 means that something went through.",
+	 0, 0, OPTIONS(OPT_PROVE_READ_ONLY, OPT_TO, OPT_JSON), cmd_doctor},
 	{"audit show", "[LOG]", "show who opened what, from an access log", about_log, 0, 1,
 	 OPTIONS(OPT_SINCE, OPT_UNTIL, OPT_USER, OPT_PATH, OPT_SNAPSHOT, OPT_RESULT, OPT_JSON,
 		 OPT_CASE, OPT_REASON),

@@ -124,6 +124,8 @@ enum option {
 	OPT_NO_SANDBOX,
 	OPT_ROWS,
 	OPT_UNDER,
+	OPT_PROVE_READ_ONLY,
+	OPT_TIMESTAMP_URL,
 	OPT_END,
 };
 
@@ -369,6 +371,8 @@ int cmd_store_test(struct cli *c, struct err *err);
 int cmd_diff(struct cli *c, struct err *err);
 int cmd_find(struct cli *c, struct err *err);
 int cmd_history(struct cli *c, struct err *err);
+int cmd_evidence(struct cli *c, struct err *err);
+int cmd_doctor(struct cli *c, struct err *err);
 int cmd_audit_show(struct cli *c, struct err *err);
 int cmd_audit_export(struct cli *c, struct err *err);
 int cmd_audit_verify(struct cli *c, struct err *err);

@@ -3,6 +3,7 @@
  *
  * Layer 1.  Format: docs/format.md "Primitives" (sign) and "People".
  */
+#include <assert.h>
 #include <sodium.h>
 
 #include "tillfs/seal.h"
@@ -51,6 +52,15 @@ seal_sign(const struct seal_pair *pair, const char *kind, struct slice bytes,
 
 	signed_bytes(kind, bytes, &message);
 	(void)crypto_sign_detached(ret, NULL, message.p, message.len, pair->sign_sk);
+}
+
+void
+seal_sign_plain(const struct seal_pair *pair, struct slice bytes, uint8_t ret[SEAL_SIGNATURE_LEN])
+{
+	static const char prefix[] = "tillfs/";
+
+	assert(bytes.len < sizeof prefix - 1 || memcmp(bytes.p, prefix, sizeof prefix - 1) != 0);
+	(void)crypto_sign_detached(ret, NULL, bytes.p, bytes.len, pair->sign_sk);
 }
 
 int

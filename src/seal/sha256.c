@@ -23,3 +23,34 @@ seal_hmac_sha256(struct slice key, struct slice message, struct hash *ret)
 	(void)crypto_auth_hmacsha256_final(&state, ret->b);
 	sodium_memzero(&state, sizeof(state));
 }
+
+struct seal_sha256 {
+	crypto_hash_sha256_state state;
+};
+
+struct seal_sha256 *
+seal_sha256_new(void)
+{
+	struct seal_sha256 *s = mem_alloc(sizeof *s);
+
+	(void)crypto_hash_sha256_init(&s->state);
+	return s;
+}
+
+void
+seal_sha256_add(struct seal_sha256 *s, const void *p, size_t len)
+{
+	(void)crypto_hash_sha256_update(&s->state, p, len);
+}
+
+void
+seal_sha256_finish(struct seal_sha256 *s, struct hash *ret)
+{
+	(void)crypto_hash_sha256_final(&s->state, ret->b);
+}
+
+void
+seal_sha256_free(struct seal_sha256 *s)
+{
+	free(s);
+}
