@@ -6,7 +6,8 @@
  *	ledger_load.c   the ledger's listing and entries become a state
  *	ledger_fork.c   several entries of one sequence
  *	pins.c          the highest seen, kept in the state folder
- *	grants.c, keys.c, access.c  grants and reseals; what this identity can open, and is shown
+ *	grants.c, keys.c  grants and reseals; what this identity can open
+ *	access.c, access_probe.c   what an auditor is shown
  *	scan.c, scan_wide.c, list.c  the snapshots that there are
  *	early.c         what can be asked for before anything is known
  *	snapshot_open.c, cross.c   one snapshot, and what it says about others
@@ -110,6 +111,12 @@ MUST_CHECK int pins_check_ledger(struct repo *r, const struct ledger_keys *keys,
 void pins_check_writer(struct repo *r, const struct ledger_writer *w,
 		       const struct snapshot_name *names, size_t n);
 
+/* Names out of a listing. */
+struct snapshot_names {
+	struct snapshot_name *v;
+	size_t n, cap;
+};
+
 /* ---- grants.c, keys.c
  * ----------------------------------------------------------------------------- */
 
@@ -163,27 +170,32 @@ int64_t keys_end(struct repo *r);
 /* From which number on a standing grant opens a writer's snapshots. */
 struct standing_start {
 	struct writer_id writer;
-	int64_t since; /* of the grant */
-	uint64_t seq;
+	int64_t since;  /* of the grant */
+	uint64_t seq;   /* 0: none opened */
+	uint64_t tried; /* up to this number */
 };
 
 /* Under refreshing. */
 bool access_shows_all(struct repo *r);
 /* Whether boxes of that class may be opened: an admin's, or covered by a standing grant. */
 bool access_covers(struct repo *r, const struct writer_id *writer, const char *class_name);
+/* The earliest standing grant in force that covers it, or NULL.  @class_name: NULL for any. */
+const struct ledger_grant *access_covering(const struct repo *r, const struct writer_id *writer,
+					   const char *class_name);
+
+/* ---- access_probe.c --------------------------------------------------------------------- */
+
 /*
- * Where in @names, of one writer and ascending, a standing grant begins; @n: nowhere.
- * Cost: one or two small reads a writer the first time, a few more where clocks are wrong.
+ * Finds where standing grants begin that aren't known yet.
+ * Cost: one or two small reads a writer, a few more where clocks are wrong, several writers at a
+ * time; those of many writers are left to later calls (probe_more).
  */
+void access_probe(struct repo *r, const struct snapshot_names *names);
+/* Where in @names, of one writer and ascending, a standing grant begins; @n: nowhere. */
 size_t access_standing_start(struct repo *r, const struct writer_id *writer,
 			     const struct snapshot_name *names, size_t n);
 
 /* ---- scan.c, list.c, names.c, findings.c, cross.c --------------------------------------- */
-
-struct snapshot_names {
-	struct snapshot_name *v;
-	size_t n, cap;
-};
 
 #define SNAPSHOTS_PREFIX "snapshots/"
 
@@ -291,6 +303,7 @@ struct repo {
 	size_t n_known_grants, cap_known_grants;
 	struct standing_start *starts; /* under refreshing */
 	size_t n_starts, cap_starts;
+	bool probe_more;     /* under refreshing: some starts are guessed */
 	int64_t expired_at;  /* under refreshing: when the latest of its grants that did expired */
 	int64_t shown_until; /* under refreshing: when what an auditor is shown changes by itself */
 

@@ -261,6 +261,9 @@ list_publish(struct repo *r, struct snapshot_names *names)
 	struct list *l = mem_alloc(sizeof *l);
 	struct repo_list *old;
 
+	r->probe_more = false;
+	if (!d.all)
+		access_probe(r, names);
 	judge(r, names, &d);
 	if (d.n > 0)
 		qsort(d.v, d.n, sizeof *d.v, listed_cmp);

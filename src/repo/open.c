@@ -134,7 +134,7 @@ publish(struct repo *r, struct fetched *f, bool *ret_changed, struct err *err)
 		snapshots_drop_copies(r, &f->names);
 		list_publish(r, &f->names);
 		r->list_digest = f->digest;
-		r->list_stale = false;
+		r->list_stale = r->probe_more;
 		r->shown_until = keys_end(r);
 		*ret_changed = true;
 	}
