@@ -165,8 +165,7 @@ test_repo__expired_and_damaged_grants_open_nothing(void **arg)
 	g.expiry = time_now() - 1;
 	store_grant(fx, auditor, &g);
 	trust_founder(fx, auditor);
-	CHECK_FAILS(repo_open(fx->store, auditor, NULL, &r, &err), ERR_DENIED, &err,
-		    "expired at");
+	CHECK_FAILS(repo_open(fx->store, auditor, NULL, &r, &err), ERR_DENIED, &err, "expired at");
 
 	g.has_expiry = false;
 	store_grant(fx, auditor, &g);
@@ -220,6 +219,68 @@ test_repo__standing_grant_opens_what_was_sealed_under_it(void **arg)
 	assert_int_equal(list->n, 0);
 	check_finding(r, "Access has ended");
 	CHECK_FAILS(repo_snapshot_open(r, &name, &none, &err), ERR_DENIED, &err, "till-03");
+}
+
+/* The auditor's grant, of all writers and classes, in the ledger. */
+static void
+grant_standing(struct repo *admin, const struct identity *auditor)
+{
+	CLEANUP(buf_fini) struct buf terms = BUF_INIT;
+	CLEANUP(buf_fini) struct buf sealed = BUF_INIT;
+	CLEANUP(buf_fini) struct buf box = BUF_INIT;
+	struct grant_terms t = {.case_ref = slice_str("AZ 8")};
+	struct decision d = {.type = DECISION_STANDING_GRANT,
+			     .grant_id = {2},
+			     .box_pk = auditor->pair->box_pk,
+			     .sign_pk = auditor->pair->sign_pk};
+	struct err err = ERR_INIT;
+
+	grant_terms_put(&terms, &t);
+	roster_seal(repo_roster(admin), buf_slice(&terms), &sealed);
+	seal_box(&auditor->pair->box_pk, slice_of(repo_roster(admin), sizeof(struct seal_key)),
+		 &box);
+	d.sealed = buf_slice(&sealed);
+	d.roster_box = buf_slice(&box);
+	CHECK_OK(repo_decide(admin, &d, 1, &err), &err);
+}
+
+/* One older snapshot, and two sealed to the auditor by a till whose clock lags by years. */
+static void
+three_snapshots(struct fixture *fx, const struct writer_file *w, const struct recipient *auditor)
+{
+	struct snapshot_name name = add_snapshot(fx, (struct recipe){w, 1});
+
+	name = add_snapshot(fx, (struct recipe){w, 2, .prev = name.id, .auditor = auditor});
+	add_snapshot(fx, (struct recipe){w, 3, .prev = name.id, .auditor = auditor});
+}
+
+/* So many at once; the others' clocks are believed until a refresh. */
+static void
+test_repo__standing_grants_of_many_writers_begin_where_they_open(void **arg)
+{
+	enum { MANY = 70, AT_ONCE = 64 };
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new();
+	CLEANUP(identity_freep) struct identity *auditor = new_identity(fx, "auditor.key");
+	CLEANUP(repo_closep) struct repo *admin = open_admin(fx);
+	CLEANUP(repo_closep) struct repo *r = NULL;
+	struct recipient as = {auditor->fingerprint, auditor->pair->box_pk};
+	struct err err = ERR_INIT;
+
+	(void)arg;
+	for (int i = 0; i < MANY; i++) {
+		CLEANUP(freep) char *name = str_format("many-%02d", i);
+		CLEANUP(writer_freep) struct writer_file *w = new_writer(fx, admin, name);
+
+		three_snapshots(fx, w, &as);
+	}
+	grant_standing(admin, auditor);
+	trust_founder(fx, auditor);
+	r = open_as(fx, auditor);
+	assert_int_equal(count_snapshots(r), 2 * AT_ONCE);
+	CHECK_OK(repo_refresh(r, NULL, &err), &err);
+	assert_int_equal(count_snapshots(r), 2 * MANY);
+	CHECK_OK(repo_refresh(r, NULL, &err), &err);
+	assert_int_equal(count_snapshots(r), 2 * MANY);
 }
 
 static void
@@ -331,6 +392,7 @@ main(void)
 		cmocka_unit_test(test_repo__granted_key_of_something_else_is_refused),
 		cmocka_unit_test(test_repo__expired_and_damaged_grants_open_nothing),
 		cmocka_unit_test(test_repo__standing_grant_opens_what_was_sealed_under_it),
+		cmocka_unit_test(test_repo__standing_grants_of_many_writers_begin_where_they_open),
 		cmocka_unit_test(test_repo__added_admin_reads_old_snapshots_by_reseal),
 		cmocka_unit_test(test_repo__refresh_disturbs_nobody_who_reads),
 	};
