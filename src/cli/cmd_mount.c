@@ -149,9 +149,11 @@ static int
 read_policy(const struct cli *c, const struct session *s, struct sandbox_policy *ret,
 	    struct err *err)
 {
-	struct store_options options = {.cacert = option_given(c, OPT_CACERT)
-							  ? option_value(c, OPT_CACERT)
-							  : c->config.cacert};
+	struct store_options options = {
+		.cacert = option_given(c, OPT_CACERT) ? option_value(c, OPT_CACERT)
+						      : c->config.cacert,
+		.ssh_key = c->config.credentials.ssh_key,
+	};
 	const char *local = store_local_path(s->store);
 	CLEANUP(freep) char *state = NULL;
 	CLEANUP(freep) char *log = NULL;

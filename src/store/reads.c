@@ -6,30 +6,51 @@
 #include "store/url.h"
 #include "tillfs/store.h"
 
+typedef void tell_fn(void *arg, const char *path);
+
 static void
-tell_ssh(const struct url *u, void (*fn)(void *arg, const char *path), void *arg)
+tell_home(const char *name, tell_fn *fn, void *arg)
 {
 	const char *home = getenv("HOME");
-	CLEANUP(freep) char *usual = str_format("%s/.ssh", home != NULL ? home : "/root");
-	static const char *const named[] = {"key", "known_hosts"};
+	CLEANUP(freep) char *path = str_format("%s/%s", home != NULL ? home : "/root", name);
 
-	fn(arg, usual);
+	fn(arg, path);
+}
+
+/* A path as people give it. */
+static void
+tell_named(const char *path, tell_fn *fn, void *arg)
+{
+	if (path == NULL)
+		return;
+	if (strncmp(path, "~/", 2) == 0)
+		tell_home(path + 2, fn, arg);
+	else
+		fn(arg, path);
+}
+
+static void
+tell_ssh(const struct url *u, const struct store_options *options, tell_fn *fn, void *arg)
+{
+	tell_home(".ssh", fn, arg);
 	fn(arg, "/etc/ssh/ssh_known_hosts");
-	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
-		const char *path = url_param(u, named[i]);
-		CLEANUP(freep) char *in_home = NULL;
+	tell_named(url_param(u, "key"), fn, arg);
+	tell_named(url_param(u, "known_hosts"), fn, arg);
+	if (options != NULL)
+		tell_named(options->ssh_key, fn, arg);
+}
 
-		if (path == NULL)
-			continue;
-		if (strncmp(path, "~/", 2) == 0 && home != NULL)
-			in_home = str_format("%s/%s", home, path + 2);
-		fn(arg, in_home != NULL ? in_home : path);
-	}
+/* Where credentials that have expired are read anew. */
+static void
+tell_aws(tell_fn *fn, void *arg)
+{
+	tell_home(".aws", fn, arg);
+	tell_named(getenv("AWS_SHARED_CREDENTIALS_FILE"), fn, arg);
+	tell_named(getenv("AWS_CONFIG_FILE"), fn, arg);
 }
 
 void
-store_reads(const char *url, const struct store_options *options,
-	    void (*fn)(void *arg, const char *path), void *arg)
+store_reads(const char *url, const struct store_options *options, tell_fn *fn, void *arg)
 {
 	CLEANUP(url_fini) struct url u = {0};
 	struct url parsed;
@@ -40,5 +61,9 @@ store_reads(const char *url, const struct store_options *options,
 		return; /* of a local folder, say */
 	u = parsed;
 	if (strcmp(u.scheme, "sftp") == 0)
-		tell_ssh(&u, fn, arg);
+		tell_ssh(&u, options, fn, arg);
+	else if (strncmp(u.scheme, "webdav+", 7) == 0)
+		tell_home(".netrc", fn, arg);
+	else if (strcmp(u.scheme, "s3") == 0 || strcmp(u.scheme, "gs") == 0)
+		tell_aws(fn, arg);
 }

@@ -151,6 +151,8 @@ cached_run(struct transfer *t, struct run *run, uint64_t deadline, struct err *e
 					      block_len(m, run->first + run->n - 1));
 	good = get_good(t, run);
 	fresh = fetch_missing(t, run, good, deadline);
+	if (run->lacking == NULL && (good | fresh) != bits(0, run->n)) /* damaged on the way? */
+		fresh |= fetch_missing(t, run, good | fresh, deadline);
 	run->bad = bits(0, run->n) & ~good & ~fresh;
 	keep(t, run, fresh);
 	pthread_mutex_lock(&t->lock);

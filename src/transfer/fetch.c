@@ -179,6 +179,39 @@ start_of_request(struct transfer *t, const struct run *run, bool *ret_joined)
 	return *ret_joined ? 0 : body_at + (uint64_t)run->first * PACK_BLOCK_LEN;
 }
 
+int
+fetch_with_header(struct transfer *t, const struct remote *m, uint64_t len, uint64_t deadline,
+		  struct buf *ret, struct err *err)
+{
+	CLEANUP(pack_header_freep) struct pack_header *h = NULL;
+	int r = fetch_range(t, m, 0, len, deadline, ret, err);
+
+	if (r < 0 || t->local || header_check(m, buf_slice(ret), &h, NULL) == 0)
+		return r;
+	buf_reset(ret);
+	return fetch_range(t, m, 0, len, deadline, ret, err);
+}
+
+/* Asks once more for blocks that arrived damaged; a failure leaves them so. */
+static void
+fetch_bad_again(struct transfer *t, struct run *run, uint64_t off, uint64_t len, uint64_t deadline)
+{
+	struct buf first = BUF_INIT;
+	size_t first_skip = run->skip;
+	uint64_t bad = run->bad;
+
+	buf_move(&first, &run->bytes);
+	run->skip = 0;
+	if (fetch_range(t, run->remote, off, len, deadline, &run->bytes, NULL) == 0)
+		run->bad = bad_blocks(run, UINT64_MAX);
+	if (run->bytes.len == 0 || (run->bad & ~bad) != 0) {
+		buf_move(&run->bytes, &first);
+		run->skip = first_skip;
+		run->bad = bad;
+	}
+	buf_fini(&first);
+}
+
 static int
 fetch_blocks(struct transfer *t, struct run *run, uint64_t deadline, struct err *err)
 {
@@ -191,7 +224,10 @@ fetch_blocks(struct transfer *t, struct run *run, uint64_t deadline, struct err 
 	int r;
 
 	run->skip = start - from;
-	r = fetch_range(t, m, from, end - from, deadline, &run->bytes, err);
+	if (joined)
+		r = fetch_with_header(t, m, end, deadline, &run->bytes, err);
+	else
+		r = fetch_range(t, m, from, end - from, deadline, &run->bytes, err);
 	if (joined)
 		r = header_publish(t, m, r, buf_slice(&run->bytes), err);
 	if (r < 0)
@@ -202,6 +238,8 @@ fetch_blocks(struct transfer *t, struct run *run, uint64_t deadline, struct err 
 	if (r < 0)
 		return r;
 	run->bad = bad_blocks(run, UINT64_MAX);
+	if (run->bad != 0 && !t->local)
+		fetch_bad_again(t, run, start, end - start, deadline);
 	return 0;
 }
 

@@ -199,7 +199,7 @@ header_fetch(struct transfer *t, struct remote *m, uint64_t deadline, struct err
 {
 	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
 	bool cached = cached_header(t, m, &bytes);
-	int r = cached ? 0 : fetch_range(t, m, 0, m->source.header_len, deadline, &bytes, err);
+	int r = cached ? 0 : fetch_with_header(t, m, m->source.header_len, deadline, &bytes, err);
 
 	r = header_publish(t, m, r, buf_slice(&bytes), err);
 	if (r == 0 && !cached && !m->recovered)

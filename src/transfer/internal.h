@@ -215,6 +215,9 @@ void run_fetch(struct transfer *t, struct run *run, uint64_t deadline);
 /* One ranged read of an object with retries.  Return: as store_get; names the pack. */
 MUST_CHECK int fetch_range(struct transfer *t, const struct remote *m, uint64_t off, uint64_t len,
 			   uint64_t deadline, struct buf *ret, struct err *err);
+/* The beginning of an object, asked for once more when its header arrived damaged. */
+MUST_CHECK int fetch_with_header(struct transfer *t, const struct remote *m, uint64_t len,
+				 uint64_t deadline, struct buf *ret, struct err *err);
 struct failure *failure_new(const struct err *err);
 int failure_tell(const struct failure *f, struct err *err);
 /* pthread_cond_timedwait until a monotonic time in ms.  Return: false when it has come. */

@@ -192,7 +192,8 @@ def test_sftp_keys_and_agents(sshd, stored, sftp_repo, agent):
     # The configuration may name the key, too.
     config = sftp_repo.tillfs.home / ".config" / "tillfs" / "tillfs.conf"
     config.write_text(config.read_text() + f"[store]\nssh-key = {sshd.key}\n")
-    snapshots(sftp_repo, url)
+    with sftp_repo.mounted() as mount:    # which is confined, and must still read the key
+        assert "by-date" in os.listdir(mount)
 
 
 @pytest.mark.parametrize("url, told", [
