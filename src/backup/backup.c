@@ -94,13 +94,16 @@ match_catalog(struct run *run, struct err *err)
 static int
 run_threads(struct run *run, struct err *err)
 {
-	pthread_t assembler, uploader, compressors[COMPRESSORS];
+	pthread_t assembler, uploaders[UPLOADERS_MAX], compressors[COMPRESSORS];
+	unsigned n_uploaders = uploaders_wanted(run);
 	int r;
 
 	/* A thread that can't be made is a machine without memory: nothing here could go on. */
-	if (pthread_create(&assembler, NULL, assembler_main, run) != 0 ||
-	    pthread_create(&uploader, NULL, uploader_main, run) != 0)
+	if (pthread_create(&assembler, NULL, assembler_main, run) != 0)
 		abort();
+	for (unsigned i = 0; i < n_uploaders; i++)
+		if (pthread_create(&uploaders[i], NULL, uploader_main, run) != 0)
+			abort();
 	for (size_t i = 0; i < COMPRESSORS; i++)
 		if (pthread_create(&compressors[i], NULL, compressor_main, run) != 0)
 			abort();
@@ -115,7 +118,8 @@ run_threads(struct run *run, struct err *err)
 	run_assembled(run);
 	for (size_t i = 0; i < COMPRESSORS; i++)
 		pthread_join(compressors[i], NULL);
-	pthread_join(uploader, NULL);
+	for (unsigned i = 0; i < n_uploaders; i++)
+		pthread_join(uploaders[i], NULL);
 	if (run->failed != 0) {
 		*err = run->err;
 		return run->failed;
@@ -135,6 +139,7 @@ run_init(struct run *run)
 	pthread_cond_init(&run->can_pack, NULL);
 	pthread_cond_init(&run->can_ship, NULL);
 	pthread_cond_init(&run->can_unload, NULL);
+	pthread_cond_init(&run->can_record, NULL);
 	run->batch_end = &run->batch;
 	run->queue_end = &run->queue;
 	run->to_pack_end = &run->to_pack;
@@ -174,6 +179,7 @@ run_fini(struct run *run)
 	pthread_cond_destroy(&run->can_pack);
 	pthread_cond_destroy(&run->can_ship);
 	pthread_cond_destroy(&run->can_unload);
+	pthread_cond_destroy(&run->can_record);
 }
 
 static int

@@ -9,9 +9,9 @@
  *catalog)
  *
  * The walker's thread does the left half up to the queue, the assembler's thread the right half up
- *to finished packs, an uploader stores them and then tells the catalog.  Events of one lane (a data
- *class) stay in order; an event follows the segments that it refers to, so the assembler never
- *waits for a place it will learn only later.
+ *to finished packs, an uploader stores them (several of them, when it is far) and then tells the
+ *catalog.  Events of one lane (a data class) stay in order; an event follows the segments that it
+ *refers to, so the assembler never waits for a place it will learn only later.
  *
  * Pack numbers are the catalog's.
  */
@@ -214,6 +214,7 @@ struct chunk_row {
 /* A finished pack, or none, with what the catalog learns once it is durable. */
 struct shipment {
 	struct shipment *next;
+	uint64_t turn;   /* after which others the catalog learns of it */
 	uint32_t number; /* 0: no pack, rows only */
 	struct pack_id id;
 	struct buf object;
@@ -332,7 +333,7 @@ struct run {
 	struct chunk_map *map;
 
 	pthread_mutex_t lock;
-	pthread_cond_t can_push, can_pop, can_pack, can_ship, can_unload;
+	pthread_cond_t can_push, can_pop, can_pack, can_ship, can_unload, can_record;
 	struct event *batch, **batch_end; /* the walker's: not yet in the queue */
 	unsigned n_batch;
 	struct event *popped;             /* the assembler's: out of the queue, not yet handled */
@@ -340,7 +341,8 @@ struct run {
 	unsigned n_queued, n_segments;    /* protected by lock */
 	struct segment *to_pack, **to_pack_end; /* protected by lock */
 	struct shipment *ships, **ships_end;    /* protected by lock */
-	unsigned n_ships;                       /* protected by lock */
+	unsigned n_ships;                       /* protected by lock: waiting or in flight */
+	uint64_t next_turn, turn;               /* protected by lock: given out, and come */
 	bool assembled;                         /* protected by lock */
 	int failed;                             /* protected by lock: the first failure */
 	struct err err;                         /* protected by lock */
@@ -367,7 +369,11 @@ bool queue_wait_packed(struct run *run, struct segment *s);
 void queue_segment_done(struct run *run);
 void queue_fini(struct run *run);
 void *compressor_main(void *run);
-void ship_push(struct run *run, struct shipment *s);
+
+/* upload.c */
+void ship_push(struct run *run, struct shipment *s); /* blocks while enough are underway */
+unsigned uploaders_wanted(const struct run *run);
+#define UPLOADERS_MAX 3u
 void *uploader_main(void *run);
 
 /* lane.c: the walker's side */

@@ -1,6 +1,6 @@
 /*
- * queue.c - what moves between the threads of a backup: events in order, segments to compress,
- * finished packs to store.  All of it is bounded, and all of it ends at the first failure.
+ * queue.c - what moves between the threads of a backup: events in order, segments to compress.  All
+ * of it is bounded, and all of it ends at the first failure.
  *
  * Layer 4.
  */
@@ -10,7 +10,6 @@
 #define SEGMENTS_MAX 48u
 #define EVENTS_MAX   16384u
 #define BATCH_MAX    64u
-#define SHIPS_MAX    2u
 #define ZSTD_LEVEL   1 /* measured with 128 KiB segments: docs/measurements.md */
 
 /* Wakes everybody: somebody's reason to wait is gone for good. */
@@ -22,6 +21,7 @@ wake_all(struct run *run)
 	pthread_cond_broadcast(&run->can_pack);
 	pthread_cond_broadcast(&run->can_ship);
 	pthread_cond_broadcast(&run->can_unload);
+	pthread_cond_broadcast(&run->can_record);
 }
 
 void
@@ -201,122 +201,6 @@ compressor_main(void *arg)
 		pthread_cond_signal(&run->can_pop);
 		pthread_mutex_unlock(&run->lock);
 		segment_put(s);
-	}
-	return NULL;
-}
-
-/* ---- the uploader ---- */
-
-void
-ship_push(struct run *run, struct shipment *s)
-{
-	pthread_mutex_lock(&run->lock);
-	while (run->failed == 0 && run->n_ships >= SHIPS_MAX)
-		pthread_cond_wait(&run->can_ship, &run->lock);
-	if (run->failed != 0) {
-		pthread_mutex_unlock(&run->lock);
-		shipment_free(s);
-		return;
-	}
-	*run->ships_end = s;
-	run->ships_end = &s->next;
-	run->n_ships++;
-	pthread_cond_signal(&run->can_unload);
-	pthread_mutex_unlock(&run->lock);
-}
-
-static struct shipment *
-next_ship(struct run *run)
-{
-	struct shipment *s = NULL;
-
-	pthread_mutex_lock(&run->lock);
-	while (run->failed == 0 && !run->assembled && run->ships == NULL)
-		pthread_cond_wait(&run->can_unload, &run->lock);
-	if (run->failed == 0 && run->ships != NULL) {
-		s = run->ships;
-		run->ships = s->next;
-		s->next = NULL;
-		if (run->ships == NULL)
-			run->ships_end = &run->ships;
-	}
-	pthread_mutex_unlock(&run->lock);
-	return s;
-}
-
-/* What the catalog learns of a durable pack: all of it or nothing. */
-static int
-put_rows(struct run *run, const struct shipment *s, struct err *err)
-{
-	struct catalog *c = run->catalog;
-	int r = catalog_begin(c, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < s->n_sections; i++)
-		r = catalog_put_section(c, &s->sections[i], err);
-	for (size_t i = 0; r == 0 && i < s->n_chunks; i++) {
-		const struct chunk_row *row = &s->chunks[i];
-		struct catalog_chunk chunk = {.id = row->chunk.id,
-					      .seg = row->seg,
-					      .off = row->chunk.off,
-					      .len = row->chunk.len};
-
-		r = catalog_put_chunk(c, &chunk, err);
-	}
-	for (size_t i = 0; r == 0 && i < s->n_nodes; i++)
-		r = catalog_put_node(c, &s->nodes[i], err);
-	for (size_t i = 0; r == 0 && i < s->n_dirs; i++)
-		r = catalog_put_dir(c, buf_slice(&s->dirs[i].key), buf_slice(&s->dirs[i].record),
-				    err);
-	if (r < 0) {
-		catalog_abort(c);
-		return r;
-	}
-	return catalog_commit(c, err);
-}
-
-static int
-ship(struct run *run, struct shipment *s, struct err *err)
-{
-	int r;
-
-	if (s->number != 0) {
-		struct pack_key_text key = pack_object_key(&run->writer->card.writer, &s->id);
-
-		r = store_create(repo_store(run->repo), key.s, buf_slice(&s->object), err);
-		if (r < 0)
-			return err_add(err, r, "storing pack %s", hex_short(&s->id.h).s);
-	}
-	pthread_mutex_lock(&run->catalog_lock);
-	r = put_rows(run, s, err);
-	pthread_mutex_unlock(&run->catalog_lock);
-	if (r < 0)
-		return err_add(err, r, "catalog");
-	for (size_t i = 0; i < s->n_chunks; i++)
-		chunk_map_remove(run->map, &s->chunks[i].chunk.id);
-	return 0;
-}
-
-void *
-uploader_main(void *arg)
-{
-	struct run *run = arg;
-	struct shipment *s;
-
-	while ((s = next_ship(run)) != NULL) {
-		struct err err = ERR_INIT;
-		uint64_t stored = s->object.len;
-		int r = ship(run, s, &err);
-
-		shipment_free(s);
-		if (r < 0)
-			run_fail(run, r, &err);
-		pthread_mutex_lock(&run->lock);
-		run->n_ships--;
-		run->result->bytes_stored += stored;
-		pthread_cond_signal(&run->can_ship);
-		pthread_mutex_unlock(&run->lock);
 	}
 	return NULL;
 }

@@ -459,6 +459,7 @@ int
 catalog_put_section(struct catalog *c, const struct catalog_section *s, struct err *err)
 {
 	struct db_stmt *q = c->section_put;
+	size_t at = c->n_sections;
 
 	db_bind_int(q, 1, s->number);
 	db_bind_bytes(q, 2, s->class_name, strlen(s->class_name));
@@ -470,7 +471,11 @@ catalog_put_section(struct catalog *c, const struct catalog_section *s, struct e
 	db_bind_int(q, 8, (int64_t)s->place.data_len);
 	db_bind_int(q, 9, (int64_t)s->place.tree_len);
 	array_reserve(c->sections, c->n_sections, c->cap_sections);
-	c->sections[c->n_sections++] = *s;
+	/* They come nearly in order: several packs are stored at a time. */
+	for (; at > 0 && c->sections[at - 1].number > s->number; at--)
+		c->sections[at] = c->sections[at - 1];
+	c->sections[at] = *s;
+	c->n_sections++;
 	return db_run(q, err);
 }
 

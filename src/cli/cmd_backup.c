@@ -153,13 +153,17 @@ tell_result(const struct cli *c, struct repo *repo, const struct backup_result *
 	return r;
 }
 
-/* Packs of 16 MiB come and go: giving their pages back and taking new ones took half the system
- * time. */
+/*
+ * Packs of 16 MiB come and go: giving their pages back and taking new ones took half the system
+ * time.  Over a link it doesn't matter, and several are underway.  Hints: nothing depends on them.
+ */
 static void
-keep_memory(void)
+arrange_memory(bool distant)
 {
-	(void)mallopt(M_MMAP_THRESHOLD, 256 * 1024 * 1024); /* hints: nothing depends on them */
-	(void)mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
+	int threshold = distant ? 4 * 1024 * 1024 : 256 * 1024 * 1024;
+
+	(void)mallopt(M_MMAP_THRESHOLD, threshold);
+	(void)mallopt(M_TRIM_THRESHOLD, threshold);
 }
 
 int
@@ -190,7 +194,7 @@ cmd_backup(struct cli *c, struct err *err)
 	if (r < 0)
 		return r;
 
-	keep_memory();
+	arrange_memory(store_local_path(s.store) == NULL);
 	o.state = state;
 	avoid[o.n_avoid++] = state;
 	if (c->config.spool != NULL)

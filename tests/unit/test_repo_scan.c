@@ -38,6 +38,7 @@ check_alike(struct store *s, size_t expected)
 	assert_true(hash_equal(&near_digest, &far_digest));
 	snapshot_names_fini(&near);
 	snapshot_names_fini(&far);
+	findings_fini(&r);
 	pthread_mutex_destroy(&r.lock);
 }
 

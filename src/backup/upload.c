@@ -1,0 +1,216 @@
+/*
+ * upload.c - finished packs on their way into the store: several at a time when it is distant.
+ *
+ * What a pack holds refers to packs before it: nodes to nodes stored earlier, directories to
+ * contents.  So the catalog learns of a pack's chunks as soon as it is durable, since they stand
+ * for themselves, but of its nodes and directories only once all packs before it are durable too.
+ * A run that breaks off then sends no finished pack's chunks again, and the next one trusts no
+ * reference to a pack that never arrived.
+ *
+ * Layer 4.
+ */
+#include "backup/internal.h"
+
+/* Packs finished and not yet stored, those in flight among them: 16 MiB each. */
+#define SHIPS_LOCAL   2u
+#define SHIPS_DISTANT 5u
+
+static bool
+is_local(const struct run *run)
+{
+	return store_local_path(repo_store(run->repo)) != NULL;
+}
+
+unsigned
+uploaders_wanted(const struct run *run)
+{
+	return is_local(run) ? 1 : UPLOADERS_MAX;
+}
+
+void
+ship_push(struct run *run, struct shipment *s)
+{
+	unsigned most = is_local(run) ? SHIPS_LOCAL : SHIPS_DISTANT;
+
+	pthread_mutex_lock(&run->lock);
+	while (run->failed == 0 && run->n_ships >= most)
+		pthread_cond_wait(&run->can_ship, &run->lock);
+	if (run->failed != 0) {
+		pthread_mutex_unlock(&run->lock);
+		shipment_free(s);
+		return;
+	}
+	s->turn = run->next_turn++;
+	*run->ships_end = s;
+	run->ships_end = &s->next;
+	run->n_ships++;
+	pthread_cond_signal(&run->can_unload);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static struct shipment *
+next_ship(struct run *run)
+{
+	struct shipment *s = NULL;
+
+	pthread_mutex_lock(&run->lock);
+	while (run->failed == 0 && !run->assembled && run->ships == NULL)
+		pthread_cond_wait(&run->can_unload, &run->lock);
+	if (run->failed == 0 && run->ships != NULL) {
+		s = run->ships;
+		run->ships = s->next;
+		s->next = NULL;
+		if (run->ships == NULL)
+			run->ships_end = &run->ships;
+	}
+	pthread_mutex_unlock(&run->lock);
+	return s;
+}
+
+/* Waits until all packs before are recorded.  Return: false when one of them never will be. */
+static bool
+wait_turn(struct run *run, const struct shipment *s)
+{
+	bool ret;
+
+	pthread_mutex_lock(&run->lock);
+	while (run->failed == 0 && run->turn < s->turn)
+		pthread_cond_wait(&run->can_record, &run->lock);
+	ret = run->turn == s->turn && run->failed == 0;
+	pthread_mutex_unlock(&run->lock);
+	return ret;
+}
+
+static void
+end_turn(struct run *run)
+{
+	pthread_mutex_lock(&run->lock);
+	run->turn++;
+	pthread_cond_broadcast(&run->can_record);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static int
+put_chunks(struct catalog *c, const struct shipment *s, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_sections; i++)
+		r = catalog_put_section(c, &s->sections[i], err);
+	for (size_t i = 0; r == 0 && i < s->n_chunks; i++) {
+		const struct chunk_row *row = &s->chunks[i];
+		struct catalog_chunk chunk = {.id = row->chunk.id,
+					      .seg = row->seg,
+					      .off = row->chunk.off,
+					      .len = row->chunk.len};
+
+		r = catalog_put_chunk(c, &chunk, err);
+	}
+	return r;
+}
+
+static int
+put_trees(struct catalog *c, const struct shipment *s, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_nodes; i++)
+		r = catalog_put_node(c, &s->nodes[i], err);
+	for (size_t i = 0; r == 0 && i < s->n_dirs; i++)
+		r = catalog_put_dir(c, buf_slice(&s->dirs[i].key), buf_slice(&s->dirs[i].record),
+				    err);
+	return r;
+}
+
+/* What the catalog learns of a durable pack: all of what is asked or nothing. */
+static int
+put_rows(struct run *run, const struct shipment *s, bool chunks, bool trees, struct err *err)
+{
+	struct catalog *c = run->catalog;
+	int r;
+
+	pthread_mutex_lock(&run->catalog_lock);
+	r = catalog_begin(c, err);
+	if (r == 0) {
+		if (chunks)
+			r = put_chunks(c, s, err);
+		if (r == 0 && trees)
+			r = put_trees(c, s, err);
+		if (r == 0)
+			r = catalog_commit(c, err);
+		else
+			catalog_abort(c);
+	}
+	pthread_mutex_unlock(&run->catalog_lock);
+	return r < 0 ? err_add(err, r, "catalog") : 0;
+}
+
+/* Whether it is this pack's turn already, so that one write tells the catalog everything. */
+static bool
+is_next(struct run *run, const struct shipment *s)
+{
+	bool ret;
+
+	pthread_mutex_lock(&run->lock);
+	ret = run->turn == s->turn && run->failed == 0;
+	pthread_mutex_unlock(&run->lock);
+	return ret;
+}
+
+static int
+record(struct run *run, struct shipment *s, struct err *err)
+{
+	bool whole = is_next(run, s);
+	int r = put_rows(run, s, true, whole, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < s->n_chunks; i++)
+		chunk_map_remove(run->map, &s->chunks[i].chunk.id);
+	buf_fini(&s->object);
+	if (!whole && wait_turn(run, s)) {
+		r = put_rows(run, s, false, true, err);
+		whole = r == 0;
+	}
+	if (whole)
+		end_turn(run);
+	return r;
+}
+
+static int
+ship(struct run *run, struct shipment *s, struct err *err)
+{
+	int r;
+
+	if (s->number != 0) {
+		struct pack_key_text key = pack_object_key(&run->writer->card.writer, &s->id);
+
+		r = store_create(repo_store(run->repo), key.s, buf_slice(&s->object), err);
+		if (r < 0)
+			return err_add(err, r, "storing pack %s", hex_short(&s->id.h).s);
+	}
+	return record(run, s, err);
+}
+
+void *
+uploader_main(void *arg)
+{
+	struct run *run = arg;
+	struct shipment *s;
+
+	while ((s = next_ship(run)) != NULL) {
+		struct err err = ERR_INIT;
+		uint64_t stored = s->object.len;
+		int r = ship(run, s, &err);
+
+		shipment_free(s);
+		if (r < 0)
+			run_fail(run, r, &err);
+		pthread_mutex_lock(&run->lock);
+		run->n_ships--;
+		run->result->bytes_stored += stored;
+		pthread_cond_signal(&run->can_ship);
+		pthread_mutex_unlock(&run->lock);
+	}
+	return NULL;
+}
