@@ -107,16 +107,20 @@ list_part(void *arg, size_t i)
 }
 
 static int
+part_failed(const struct part *p, struct err *err)
+{
+	if (err != NULL)
+		*err = p->err;
+	return p->code;
+}
+
+static int
 list_parts(struct parts *p, struct err *err)
 {
 	tasks_run(p->n, THREADS, list_part, p);
-	for (size_t i = 0; i < p->n; i++) {
-		if (p->v[i].code < 0) {
-			if (err != NULL)
-				*err = p->v[i].err;
-			return p->v[i].code;
-		}
-	}
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].code < 0)
+			return part_failed(&p->v[i], err);
 	return 0;
 }
 
@@ -236,26 +240,61 @@ list_all(struct repo *r, const struct prefixes *prefixes, struct snapshot_names 
 	return k;
 }
 
-int
-snapshots_list_wide(struct repo *r, struct snapshot_names *ret, struct err *err)
+/* Return: 0 with all of a small repository, or STOP with the writers' folders of a larger one. */
+static int
+first_page(struct repo *r, struct snapshot_names *ret, struct prefixes *ret_writers,
+	   size_t *ret_per_date, struct err *err)
 {
 	CLEANUP(parts_fini) struct parts first = {.repo = r};
-	CLEANUP(prefixes_fini) struct prefixes parts = {0};
-	int k;
+	struct part *page, *folders;
 
 	first.v = mem_array(2, sizeof *first.v);
 	first.n = 2;
 	first.v[0] = part_of(SNAPSHOTS_PREFIX, strlen(SNAPSHOTS_PREFIX), false);
 	first.v[0].max = FIRST_MAX;
 	first.v[1] = part_of(SNAPSHOTS_PREFIX, strlen(SNAPSHOTS_PREFIX), true);
-	k = list_parts(&first, err);
-	if (k < 0)
-		return k;
-	if (!first.v[0].stopped) {
-		*ret = first.v[0].names;
-		first.v[0].names = (struct snapshot_names){0};
+	tasks_run(first.n, THREADS, list_part, &first);
+
+	page = &first.v[0];
+	folders = &first.v[1];
+	if (page->code < 0)
+		return part_failed(page, err);
+	if (!page->stopped) {
+		*ret = page->names;
+		page->names = (struct snapshot_names){0};
 		return 0;
 	}
-	k = plan(r, &first.v[1].below, density(&first.v[0].names), &parts, err);
+	if (folders->code < 0)
+		return part_failed(folders, err);
+	*ret_per_date = density(&page->names);
+	*ret_writers = folders->below;
+	folders->below = (struct prefixes){0};
+	return STOP;
+}
+
+static int
+list_in_parts(struct repo *r, struct snapshot_names *ret, struct err *err)
+{
+	CLEANUP(prefixes_fini) struct prefixes writers = {0};
+	CLEANUP(prefixes_fini) struct prefixes parts = {0};
+	size_t per_date = 1;
+	int k = first_page(r, ret, &writers, &per_date, err);
+
+	if (k != STOP)
+		return k;
+	k = plan(r, &writers, per_date, &parts, err);
 	return k < 0 ? k : list_all(r, &parts, ret, err);
+}
+
+int
+snapshots_list_wide(struct repo *r, struct snapshot_names *ret, struct err *err)
+{
+	struct snapshot_collector c = {.repo = r, .names = ret};
+	int k = list_in_parts(r, ret, err);
+
+	if (k != ERR_OFFLINE)
+		return k;
+	/* The cache was filled by who found the store near, and knows the whole listing only. */
+	snapshot_names_fini(ret);
+	return store_list(r->store, SNAPSHOTS_PREFIX, false, snapshot_collect, &c, err);
 }
