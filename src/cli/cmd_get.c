@@ -1,138 +1,7 @@
 /*
  * cmd_get.c - tillfs get: a record with what belongs to it, found by a profile.
  */
-#include "database.h"
-#include "tillfs/profile.h"
-
-/* A database in which the record may be. */
-struct candidate {
-	char *path;
-	const struct profile *profile;
-	const struct profile_record *record;
-};
-
-struct candidates {
-	struct candidate *v;
-	size_t n, cap;
-};
-
-static void
-candidates_fini(struct candidates *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->v[i].path);
-	free(l->v);
-}
-
-/* What a search has in hand. */
-struct search {
-	struct cli *c;
-	struct session *session;
-	struct target *target;
-	const struct profiles *profiles;
-	const char *record;
-	struct candidates found;
-	struct buf path;
-};
-
-/* ---- files that a profile is for --------------------------------------------------------- */
-
-static bool
-is_wanted(const struct cli *c, const struct profile *p)
-{
-	const char *only = option_value(c, OPT_SCHEMA);
-
-	return only == NULL || strcmp(only, p->name) == 0;
-}
-
-static void
-note_file(struct search *s, struct slice path, bool named)
-{
-	for (size_t i = 0; i < s->profiles->n; i++) {
-		const struct profile *p = s->profiles->v[i];
-		const struct profile_record *record = profile_find(p, s->record);
-
-		if (record == NULL || !is_wanted(s->c, p) || !(named || profile_matches(p, path)))
-			continue;
-		array_reserve(s->found.v, s->found.n, s->found.cap);
-		s->found.v[s->found.n++] =
-			(struct candidate){str_format("%.*s", (int)path.len, (const char *)path.p),
-					   p, record};
-	}
-}
-
-static int
-walk(struct search *s, const struct merged *dir, struct err *err)
-{
-	CLEANUP(merged_cursor_closep) struct merged_cursor *cursor = NULL;
-	size_t before = s->path.len;
-	const struct merged *x;
-	int r;
-
-	r = merged_cursor_open(dir, &cursor, err);
-	while (r == 0 && (r = merged_cursor_next(cursor, &x, err)) == 0) {
-		const struct entry *e = merged_entry(x);
-
-		if (before > 0)
-			buf_append_u8(&s->path, '/');
-		buf_append(&s->path, e->name.p, e->name.len);
-		if (e->type == ENTRY_DIR && s->path.len < 4096)
-			r = walk(s, x, err);
-		else if (e->type == ENTRY_FILE)
-			note_file(s, buf_slice(&s->path), false);
-		s->path.len = before;
-	}
-	return r == ERR_NOENT ? 0 : r;
-}
-
-static int
-collect(struct search *s, struct err *err)
-{
-	CLEANUP(merge_freep)
-	struct merge *merge = merge_new(s->session->reader, s->target->opened);
-	CLEANUP(merged_fini) struct merged root = {0};
-	const char *named = option_value(s->c, OPT_DATABASE);
-	int r = 0;
-
-	if (named != NULL) {
-		note_file(s, slice_str(named), true);
-	} else {
-		r = merge_root(merge, &root, err);
-		if (r == 0)
-			r = walk(s, &root, err);
-	}
-	return r;
-}
-
-static bool
-is_known_record(const struct search *s)
-{
-	for (size_t i = 0; i < s->profiles->n; i++)
-		if (is_wanted(s->c, s->profiles->v[i]) &&
-		    profile_find(s->profiles->v[i], s->record) != NULL)
-			return true;
-	return false;
-}
-
-static int
-nothing_found(const struct search *s, struct err *err)
-{
-	CLEANUP(buf_fini) struct buf known = BUF_INIT;
-
-	if (is_known_record(s))
-		return err_set(
-			err, ERR_NOENT,
-			"no database in %s is one that a profile with the record \"%s\" is "
-			"for; say which with --database PATH",
-			repo_snapshot_label(s->session->repo, &s->target->opened->snapshot->name).s,
-			s->record);
-	for (size_t i = 0; i < s->profiles->n; i++)
-		for (size_t k = 0; k < s->profiles->v[i]->n_records; k++)
-			buf_appendf(&known, "%s%s (%s)", known.len > 0 ? ", " : "",
-				    s->profiles->v[i]->records[k].name, s->profiles->v[i]->name);
-	return err_set(err, ERR_INVALID, "no profile knows the record \"%s\"; known are: %.500s",
-		       s->record, buf_cstr(&known));
-}
+#include "record_search.h"
 
 /* ---- the record -------------------------------------------------------------------------- */
 
@@ -147,7 +16,7 @@ struct output {
 static void
 put_head(struct search *s, const struct candidate *k, struct buf *b)
 {
-	const struct snapshot_name *name = &s->target->opened->snapshot->name;
+	const struct snapshot_name *name = &s->opened->snapshot->name;
 
 	buf_append_str(b, "{\n  ");
 	append_json_text(b, "snapshot",
@@ -193,7 +62,7 @@ try_candidate(struct search *s, struct records_host *host, const struct candidat
 	CLEANUP(database_close) struct database found = {0};
 	CLEANUP(records_closep) struct records_db *db = NULL;
 	CLEANUP(documents_fini) struct documents documents = {0};
-	struct target t = {s->target->opened, slice_str(k->path)};
+	struct target t = {s->opened, slice_str(k->path)};
 	struct records_limits limits = {0};
 	int r;
 
@@ -208,7 +77,7 @@ try_candidate(struct search *s, struct records_host *host, const struct candidat
 		r = document_fits(db, k->record, err);
 	if (r <= 0)
 		return r;
-	r = session_record(s->session, s->target->opened, t.path, err);
+	r = session_record(s->session, s->opened, t.path, err);
 	if (r == 0)
 		r = documents_get(db, k->record, s->c->operands.v + 1, s->c->operands.n - 1,
 				  &documents, err);
@@ -249,7 +118,7 @@ find(struct search *s, struct records_host *host, struct output *o, struct err *
 		return 0;
 	if (missing.code != 0)
 		return err_set(err, ERR_NOENT, "%s", missing.msg);
-	return nothing_found(s, err);
+	return search_nothing_found(s, err);
 }
 
 /* ---- the command ------------------------------------------------------------------------- */
@@ -299,18 +168,17 @@ get(struct cli *c, struct session *session, struct target *target, struct record
 	CLEANUP(profiles_fini) struct profiles profiles = {0};
 	struct search s = {.c = c,
 			   .session = session,
-			   .target = target,
+			   .opened = target->opened,
 			   .profiles = &profiles,
 			   .record = operand(c, 0)};
 	int r;
 
 	r = profiles_load(&profiles, err);
 	if (r == 0)
-		r = collect(&s, err);
+		r = search_collect(&s, err);
 	if (r == 0)
 		r = find(&s, host, o, err);
-	candidates_fini(&s.found);
-	buf_fini(&s.path);
+	search_fini(&s);
 	return r;
 }
 

@@ -114,11 +114,17 @@ const struct command commands[] = {
 	 "and the size. A GLOB without a slash matches names in any folder, one with a slash whole "
 	 "paths; ** crosses folders.",
 	 1, 1, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_JSON, AUDIT_OPTIONS), cmd_find},
-	{"history", "PATH | DATABASE TABLE KEY", "list the versions of a file, or of a row",
+	{"history", "PATH | DATABASE TABLE KEY | RECORD KEY...",
+	 "list the versions of a file, a row or a record",
 	 "A line for each version: its first snapshot, its last, and how many in a row have it; of "
 	 "a "
-	 "row, what changed in it. KEY has commas between the values of a key of several columns.",
-	 1, 3, OPTIONS(OPT_FROM, OPT_UNTIL, OPT_DEADLINE, OPT_JSON, AUDIT_OPTIONS), cmd_history},
+	 "row or record, what changed in it. The KEY of a row has commas between the values of "
+	 "several "
+	 "columns; a RECORD is one that a profile knows, as for `get`.",
+	 1, UINT_MAX,
+	 OPTIONS(OPT_FROM, OPT_UNTIL, OPT_DATABASE, OPT_SCHEMA, OPT_DEADLINE, OPT_JSON,
+		 AUDIT_OPTIONS),
+	 cmd_history},
 	{"scan", "PATH|SNAPSHOT[:PATH]...", "look for payment card numbers",
 	 "Names the files that seem to hold some, and how many, and never prints one. What exists "
 	 "under this name is a PATH, else it is a SNAPSHOT. Exit status 4 means that there are "

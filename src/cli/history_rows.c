@@ -1,7 +1,9 @@
 /*
- * history_rows.c - tillfs history DATABASE TABLE KEY: every version of a row, and what changed.
+ * history_rows.c - tillfs history DATABASE TABLE KEY and RECORD KEY: every version of a row, or of
+ * a record with what belongs to it, and what changed.
  */
 #include "history.h"
+#include "record_search.h"
 
 #define LINES_MAX 4000u /* of a document whose changes are told line by line */
 
@@ -15,8 +17,11 @@ struct row_history {
 	struct session *session;
 	struct slice path;
 	struct versions versions;
-	struct slice dir, name; /* of the database */
-	const char *table, *key;
+	struct slice dir, name;              /* of the database */
+	const char *table, *key;             /* of a row */
+	const struct profile_record *record; /* of a record; its key: */
+	const char *const *words;
+	size_t n_words;
 	struct records_walk *walk;
 	struct shot *before; /* which the walk compares the next one with */
 };
@@ -63,6 +68,26 @@ ask_row(void *arg, struct records_db *db, struct buf *ret, struct err *err)
 	if (r == 0)
 		r = records_key_of_words(t, slice_str(h->key), &key, err);
 	return r < 0 ? r : records_get(db, t, &key, put_row, ret, err);
+}
+
+/* A record as `get` shows it. */
+static int
+ask_record(void *arg, struct records_db *db, struct buf *ret, struct err *err)
+{
+	CLEANUP(documents_fini) struct documents found = {0};
+	const struct row_history *h = arg;
+	int r;
+
+	buf_reset(ret);
+	r = documents_get(db, h->record, h->words, h->n_words, &found, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < found.n; i++) {
+		buf_append_str(ret, i == 0 ? "{\n  " : ",\n{\n  ");
+		document_put_json(found.v[i], ret);
+		buf_append_str(ret, "\n}");
+	}
+	return 0;
 }
 
 static void
@@ -269,20 +294,132 @@ split_path(struct slice path, struct slice *dir, struct slice *name)
 	*name = slice_of(path.p + skip, path.len - skip);
 }
 
-int
-history_rows(struct cli *c, struct err *err)
+/* Follows the answer through the snapshots and prints what became of it. */
+static int
+follow(const struct cli *c, struct row_history *h, struct records_host *host, struct slice path,
+       records_ask_fn *fn, struct err *err)
 {
-	CLEANUP(records_host_stopp) struct records_host *host = NULL;
-	CLEANUP(session_close) struct session s = {0};
-	CLEANUP(row_history_fini) struct row_history h = {0};
-	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 	struct records_limits limits = {0};
 	struct timeline_options o;
 	int r;
 
+	h->path = path;
+	split_path(path, &h->dir, &h->name);
+	h->versions.repo = h->session->repo;
 	r = timeline_options_read(c, &o, err);
 	if (r == 0)
 		r = option_deadline(c, &limits, err);
+	if (r < 0)
+		return r;
+	h->walk = records_walk_new(host, &limits, fn, h);
+	r = timeline_walk(h->session->repo, h->session->reader, &o, look_at, h, err);
+	if (r == 0)
+		r = print_history(&h->versions, option_given(c, OPT_JSON), err);
+	return r < 0 ? r : versions_end(&h->versions, "it", err);
+}
+
+/* ---- which database a record is in -------------------------------------------------------- */
+
+/* Return: 1 when it has the record's table, 0 when not, or a code. */
+static int
+candidate_fits(struct session *s, struct records_host *host, const struct search *search,
+	       const struct candidate *k, struct err *err)
+{
+	CLEANUP(database_close) struct database found = {0};
+	CLEANUP(records_closep) struct records_db *db = NULL;
+	struct target t = {search->opened, slice_str(k->path)};
+	struct records_limits limits = {0};
+	int r = database_find(s, &t, &found, err);
+
+	if (r == ERR_INVALID)
+		return 0;
+	if (r == 0)
+		r = records_open(host, &found.files, 1, &limits, &db, err);
+	return r < 0 ? r : document_fits(db, k->record, err);
+}
+
+static int
+choose(struct session *s, struct records_host *host, const struct search *search,
+       const struct candidate **ret, struct err *err)
+{
+	*ret = NULL;
+	for (size_t i = 0; i < search->found.n; i++) {
+		const struct candidate *k = &search->found.v[i];
+		int r = *ret != NULL && strcmp((*ret)->path, k->path) == 0
+				? 0
+				: candidate_fits(s, host, search, k, err);
+
+		if (r < 0)
+			return err_add(err, r, "%s", k->path);
+		if (r == 1 && *ret != NULL)
+			return err_set(err, ERR_INVALID,
+				       "both %s and %s may have it; say which with --database PATH",
+				       (*ret)->path, k->path);
+		if (r == 1)
+			*ret = k;
+	}
+	return *ret != NULL ? 0 : search_nothing_found(search, err);
+}
+
+/* The newest snapshot says where the record is kept. */
+static int
+follow_record(struct cli *c, struct row_history *h, struct records_host *host,
+	      const struct profiles *profiles, struct err *err)
+{
+	CLEANUP(target_close) struct target newest = {0};
+	const char *writer = option_value(c, OPT_WRITER);
+	CLEANUP(freep)
+	char *selector = writer != NULL ? str_format("latest@%s", writer) : str_copy("latest");
+	CLEANUP(search_fini)
+	struct search search = {.c = c,
+				.session = h->session,
+				.profiles = profiles,
+				.record = operand(c, 0)};
+	const struct candidate *k = NULL;
+	int r;
+
+	r = target_open(h->session, selector, &newest, err);
+	if (r < 0)
+		return r;
+	search.opened = newest.opened;
+	r = search_collect(&search, err);
+	if (r == 0)
+		r = choose(h->session, host, &search, &k, err);
+	if (r < 0)
+		return r;
+	h->record = k->record;
+	h->words = c->operands.v + 1;
+	h->n_words = c->operands.n - 1;
+	return follow(c, h, host, slice_str(k->path), ask_record, err);
+}
+
+static int
+follow_row(struct cli *c, struct row_history *h, struct records_host *host, struct err *err)
+{
+	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+
+	if (c->operands.n != 3)
+		return err_set(
+			err, CLI_USAGE,
+			"no profile knows the record \"%s\"; for a row say DATABASE TABLE KEY",
+			operand(c, 0));
+	merge_path_clean(slice_str(operand(c, 0)), &path);
+	h->table = operand(c, 1);
+	h->key = operand(c, 2);
+	return follow(c, h, host, buf_slice(&path), ask_row, err);
+}
+
+int
+history_rows(struct cli *c, struct err *err)
+{
+	CLEANUP(records_host_stopp) struct records_host *host = NULL;
+	CLEANUP(profiles_fini) struct profiles profiles = {0};
+	CLEANUP(session_close) struct session s = {0};
+	CLEANUP(row_history_fini) struct row_history h = {.session = &s};
+	struct search known = {.c = c, .profiles = &profiles, .record = operand(c, 0)};
+	int r;
+
+	r = profiles_load(&profiles, err);
 	if (r == 0)
 		r = records_host_start(passphrase_forget, &host, err);
 	if (r == 0)
@@ -291,16 +428,6 @@ history_rows(struct cli *c, struct err *err)
 		return r;
 	session_start_reading(&s);
 	interrupts_catch();
-	merge_path_clean(slice_str(operand(c, 0)), &path);
-	split_path(buf_slice(&path), &h.dir, &h.name);
-	h.table = operand(c, 1);
-	h.key = operand(c, 2);
-	h.session = &s;
-	h.path = buf_slice(&path);
-	h.versions.repo = s.repo;
-	h.walk = records_walk_new(host, &limits, ask_row, &h);
-	r = timeline_walk(s.repo, s.reader, &o, look_at, &h, err);
-	if (r == 0)
-		r = print_history(&h.versions, option_given(c, OPT_JSON), err);
-	return r < 0 ? r : versions_end(&h.versions, "such a row", err);
+	return search_is_known(&known) ? follow_record(c, &h, host, &profiles, err)
+				       : follow_row(c, &h, host, err);
 }

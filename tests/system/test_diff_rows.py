@@ -243,3 +243,26 @@ def test_a_row_beside_many_changes_stays_one_version(repo, folder, shop_db):
     assert row_history(repo, "folded", "key-14")[0][0] == days[0]
     repo.tillfs("history", "shop/pos.db", "receipts", "123456789", *repo.access, code=1)
     repo.tillfs("history", "shop/pos.db", "no_such_table", "1", *repo.access, code=1)
+
+
+def test_history_of_a_record_by_its_profile(repo, folder, shop):
+    """The demo's schema: a receipt with its lines."""
+    database = shop / "pos.db"
+    db = sqlite3.connect(database)
+    [(receipt,)] = db.execute("SELECT max(id) FROM receipt").fetchall()
+    first = back_up(repo, folder, 1)
+    db.execute("UPDATE receipt SET voided = 1 WHERE id = ?", (receipt,))
+    db.commit()
+    second = back_up(repo, folder, 2)
+    db.execute("DELETE FROM line WHERE receipt = ? AND n = (SELECT min(n) FROM line WHERE receipt = ?)", (receipt, receipt))
+    db.commit()
+    third = back_up(repo, folder, 3)
+    db.close()
+    found = json.loads(repo.tillfs("history", "receipt", str(receipt), "--json", *repo.access).stdout)
+    assert [v["first"]["date"] for v in found] == [first, second, third]
+    assert [v["value"]["receipt"]["voided"] for v in found] == [0, 1, 1]
+    lines = [len(v["value"]["line"]) for v in found]
+    assert lines[0] == lines[1] == lines[2] + 1
+    words = repo.tillfs("history", "receipt", str(receipt), *repo.access).stdout
+    assert '-     "voided": 0' in words and '+     "voided": 1' in words
+    repo.tillfs("history", "no-such-record", "1", *repo.access, code=2)
