@@ -83,8 +83,9 @@ const struct command commands[] = {
 	{"mount", "[URL] DIR", "mount the snapshots, by date",
 	 "Returns when the mount can be used. In /etc/fstab the type is tillfs, and identity=FILE, "
 	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE, refresh=SECONDS, cache=DIR, "
-	 "cache-size=SIZE, offline, budget=SIZE, no-records, "
-	 "audit=FILE, audit-required, case=REF, reason=TEXT and no-sandbox are options.",
+	 "cache-size=SIZE, offline, budget=SIZE, timeout=SECONDS, cacert=FILE, profile=NAME, "
+	 "no-records, audit=FILE, audit-required, case=REF, reason=TEXT and no-sandbox are "
+	 "options.",
 	 1, 2,
 	 OPTIONS(OPT_FOREGROUND, OPT_MOUNT, OPT_MEMORY, OPT_REFRESH, OPT_BUDGET, OPT_PRICE_GB,
 		 OPT_PRICE_REQUESTS, OPT_NO_RECORDS, OPT_AUDIT_REQUIRED, AUDIT_OPTIONS,
