@@ -27,6 +27,24 @@ cached_header(struct transfer *t, const struct remote *m, struct buf *ret)
 	       header_check(m, buf_slice(ret), &h, NULL) == 0;
 }
 
+/* Has the header ready if the cache has it, so that no request brings it once more. */
+static void
+take_header(struct transfer *t, struct remote *m)
+{
+	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
+	bool mine;
+
+	pthread_mutex_lock(&t->lock);
+	mine = header_claim_locked(m);
+	pthread_mutex_unlock(&t->lock);
+	if (!mine)
+		return;
+	if (cached_header(t, m, &bytes))
+		(void)!header_publish(t, m, 0, buf_slice(&bytes), NULL); /* it was checked */
+	else
+		header_unclaim(t, m);
+}
+
 void
 cached_header_keep(struct transfer *t, const struct remote *m, struct slice bytes)
 {
@@ -141,6 +159,7 @@ cached_run(struct transfer *t, struct run *run, uint64_t deadline, struct err *e
 		return CACHED_NOTHING;
 	if (diskcache_blocks_has(t->cache, &p, run->first, run->n) == 0) {
 		diskcache_count_missed(t->cache, run->n);
+		take_header(t, m);
 		return CACHED_NOTHING;
 	}
 	r = header_need(t, m, deadline, err);

@@ -142,6 +142,15 @@ header_claim_locked(struct remote *m)
 	return true;
 }
 
+void
+header_unclaim(struct transfer *t, struct remote *m)
+{
+	pthread_mutex_lock(&t->lock);
+	m->state = HEADER_ABSENT;
+	pthread_cond_broadcast(&m->header_done);
+	pthread_mutex_unlock(&t->lock);
+}
+
 /* The header must be the one that the snapshot described. */
 int
 header_check(const struct remote *m, struct slice bytes, struct pack_header **ret, struct err *err)

@@ -182,6 +182,8 @@ MUST_CHECK int header_need(struct transfer *t, struct remote *m, uint64_t deadli
 MUST_CHECK int header_failed(struct transfer *t, struct remote *m, struct err *err);
 /* Whether the caller shall fetch the header, which it then must finish with header_publish. */
 MUST_CHECK bool header_claim_locked(struct remote *m);
+/* Gives a claim up: whoever needs the header next fetches it. */
+void header_unclaim(struct transfer *t, struct remote *m);
 /* Return: 0, or ERR_CORRUPT when the bytes aren't the header that the snapshot described. */
 MUST_CHECK int header_check(const struct remote *m, struct slice bytes, struct pack_header **ret,
 			    struct err *err);

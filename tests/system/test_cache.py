@@ -100,8 +100,12 @@ def same(repo, mount):
 
 def used_bytes(folder):
     """What the files below a folder take on the disk."""
-    return sum(os.lstat(os.path.join(top, name)).st_blocks * 512
-               for top, _, names in os.walk(folder) for name in names)
+    used = 0
+    for top, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # a temporary one
+                used += os.lstat(os.path.join(top, name)).st_blocks * 512
+    return used
 
 
 def cache_files(folder, part):
@@ -292,11 +296,12 @@ def test_damaged_under_a_running_mount_it_gives_right_data(shared, folder):
         for number in range(ROUNDS):
             files = [p for p in (folder / "cache").rglob("*") if p.is_file()]
             for path in rng.sample(files, min(len(files), 3)):
-                (DAMAGES + (damage_bytes,) * 2)[rng.randrange(6)](rng, path)
+                with contextlib.suppress(FileNotFoundError):  # a temporary one
+                    (DAMAGES + (damage_bytes,) * 2)[rng.randrange(6)](rng, path)
             same(shared, mount)
             if number % 3 == 2:
                 assert restore(shared, folder, *cached(folder)) == shared.content
-        shutil.rmtree(folder / "cache")
+        harness.wait_until(lambda: subprocess.run(["rm", "-rf", folder / "cache"]).returncode == 0)
         same(shared, mount)
     assert restore(shared, folder, *cached(folder)) == shared.content
 
@@ -440,20 +445,20 @@ def cost_of(repo, what, *args):
 def test_cost_is_what_a_copy_then_fetches(shared, folder):
     prices = ("--price-per-gb", "0.09", "--price-per-1000-requests", "0.4")
     shared.tillfs("cat", *shared.access, "latest:data/large/02", *cached(folder), text=False)
-    told = cost_of(shared, "latest:data/large", *cached(folder), *prices)
-    assert told["files"] == FILES and told["content"] == FILES * 2 * MIB
+    assert cost_of(shared, "latest:data/large")["files"] == FILES
+    told = cost_of(shared, "latest", *cached(folder), *prices)
+    assert told["content"] == sum(map(len, shared.content.values()))
     assert told["bytes"] + told["cached"] >= told["content"] and told["cached"] >= 2 * MIB
     assert told["cost"] == pytest.approx(told["bytes"] * 0.09e-9 + told["requests"] * 0.4e-3,
                                          abs=1e-5)
     with shared.mounted(*cached(folder), *prices) as mount:
         before = status(mount)
-        for number in range(FILES):
-            assert (data_of(mount) / "large" / f"{number:02}").read_bytes()
+        assert harness.read_tree(data_of(mount)) == shared.content
         after = status(mount)
     fetched = [s["stores"][0]["bytes_fetched"] for s in (before, after)]
     assert fetched[1] - fetched[0] == told["bytes"]
     assert after["stores"][0]["cost"] > before["stores"][0]["cost"]
-    again = cost_of(shared, "latest:data/large", *cached(folder))
+    again = cost_of(shared, "latest", *cached(folder))
     assert again["bytes"] == again["requests"] == 0 and "cost" not in again
     assert cost_of(shared, "latest:data/large")["cached"] == 0
 

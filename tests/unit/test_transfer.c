@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "cache/internal.h"
 #include "transfer/internal.h"
 
 /* ---- a store whose calls can be counted and held up ------------------------------------------ */
@@ -597,6 +598,133 @@ test_transfer__who_waits_for_anothers_request_has_a_deadline_too(void **state)
 	gate_set(&fx->gate, false, 0);
 }
 
+/* ---- the cache on disk
+ * -------------------------------------------------------------------------- */
+
+/* A cache in a folder of its own. */
+struct shelf {
+	char dir[64];
+	struct diskcache *cache;
+};
+
+static struct shelf
+shelf_open(void)
+{
+	struct shelf s = {.dir = "/tmp/tillfs-test-XXXXXX"};
+	struct repo_id repo = {{1}};
+	struct err err = ERR_INIT;
+
+	assert_non_null(mkdtemp(s.dir));
+	CHECK_OK(diskcache_open(s.dir, "test:", 64 * MIB, &s.cache, &err), &err);
+	assert_true(cache_bind(s.cache, &repo));
+	return s;
+}
+
+static void
+shelf_close(struct shelf *s)
+{
+	CLEANUP(freep) char *command = str_format("rm -rf %s", s->dir);
+
+	diskcache_close(s->cache);
+	assert_int_equal(system(command), 0);
+}
+
+/* Another process's transfer: it has nothing in memory. */
+static void
+begin_anew(struct fixture *fx, struct shelf *s)
+{
+	struct transfer_options options = {.memory = 16 * MIB,
+					   .timeout_ms = 5000,
+					   .cache = s->cache};
+
+	transfer_settle(fx->t);
+	transfer_free(fx->t);
+	fx->t = transfer_new(fx->store, &options);
+}
+
+static void
+test_transfer__what_the_cache_has_costs_no_request(void **state)
+{
+	struct shelf shelf = shelf_open();
+	struct fixture *fx = fixture_new(3 * MIB, &options_default);
+	struct transfer_stats stats;
+	unsigned gets;
+
+	(void)state;
+	begin_anew(fx, &shelf);
+	check_read(fx, 100, 3 * PACK_BLOCK_LEN);
+	check_read(fx, body_len(fx) - 10, 10);
+	gets = gate_gets(&fx->gate);
+	begin_anew(fx, &shelf);
+	gate_set(&fx->gate, false, ERR_DENIED);
+	check_read(fx, 100, 3 * PACK_BLOCK_LEN);
+	check_read(fx, body_len(fx) - 10, 10);
+	assert_int_equal(gate_gets(&fx->gate), gets);
+	transfer_stats_get(fx->t, &stats);
+	assert_int_equal(stats.blocks_from_disk, 5);
+	fixture_free(fx);
+	shelf_close(&shelf);
+}
+
+static void
+test_transfer__a_run_that_is_partly_cached_is_served_in_part(void **state)
+{
+	struct shelf shelf = shelf_open();
+	struct fixture *fx = fixture_new(3 * MIB, &options_default);
+
+	(void)state;
+	begin_anew(fx, &shelf);
+	check_read(fx, 0, 2 * PACK_BLOCK_LEN);
+	check_read(fx, 5 * BLOCK, PACK_BLOCK_LEN);
+	begin_anew(fx, &shelf);
+	gate_set(&fx->gate, false, ERR_DENIED);
+	transfer_prefetch(fx->t, &fx->source, 0, 8 * BLOCK);
+	check_read(fx, 0, 2 * PACK_BLOCK_LEN);
+	check_read(fx, 5 * BLOCK, PACK_BLOCK_LEN);
+	check_fails(fx, BLOCK, 2 * PACK_BLOCK_LEN, ERR_DENIED, "the gate says so");
+	check_read(fx, 5 * BLOCK, PACK_BLOCK_LEN);
+	/* The store is back: only what isn't there is fetched, and kept. */
+	gate_set(&fx->gate, false, 0);
+	usleep((FAILURE_MS + 100) * 1000);
+	check_read(fx, BLOCK, 3 * PACK_BLOCK_LEN);
+	begin_anew(fx, &shelf);
+	gate_set(&fx->gate, false, ERR_DENIED);
+	check_read(fx, 0, 4 * PACK_BLOCK_LEN);
+	fixture_free(fx);
+	shelf_close(&shelf);
+}
+
+static void
+test_transfer__rotten_blocks_in_the_cache_are_fetched_again(void **state)
+{
+	struct shelf shelf = shelf_open();
+	struct fixture *fx = fixture_new(3 * MIB, &options_default);
+	struct diskcache_pack p = {fx->source.id, fx->source.object_len, fx->source.header_len};
+	CLEANUP(freep) char *name = pack_file_name(&p.id);
+	CLEANUP(freep) char *path = str_format("%s/%s", diskcache_folder(shelf.cache), name);
+	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	begin_anew(fx, &shelf);
+	check_read(fx, 0, 4 * PACK_BLOCK_LEN);
+	transfer_settle(fx->t);
+	/* A block, and then the header. */
+	for (size_t at = pack_block_at(&p, 2) + 5; at != 0; at = at > FILE_DATA ? FILE_DATA : 0) {
+		CHECK_OK(file_read(path, 64 * MIB, &bytes, &err), &err);
+		bytes.p[at] ^= 1;
+		CHECK_OK(file_write_atomic(path, buf_slice(&bytes), 0600, &err), &err);
+		begin_anew(fx, &shelf);
+		check_read(fx, 0, 4 * PACK_BLOCK_LEN);
+		begin_anew(fx, &shelf);
+		gate_set(&fx->gate, false, ERR_DENIED);
+		check_read(fx, 0, 4 * PACK_BLOCK_LEN);
+		gate_set(&fx->gate, false, 0);
+	}
+	fixture_free(fx);
+	shelf_close(&shelf);
+}
+
 /* ---- everything at once
  * -------------------------------------------------------------------------- */
 
@@ -681,6 +809,9 @@ main(void)
 		cmocka_unit_test(test_transfer__a_disk_error_is_told_after_three_tries),
 		cmocka_unit_test(test_transfer__a_dead_store_is_told_within_the_deadline),
 		cmocka_unit_test(test_transfer__who_waits_for_anothers_request_has_a_deadline_too),
+		cmocka_unit_test(test_transfer__what_the_cache_has_costs_no_request),
+		cmocka_unit_test(test_transfer__a_run_that_is_partly_cached_is_served_in_part),
+		cmocka_unit_test(test_transfer__rotten_blocks_in_the_cache_are_fetched_again),
 		cmocka_unit_test(test_transfer__many_threads_get_the_right_bytes),
 	};
 
