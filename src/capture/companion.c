@@ -56,7 +56,10 @@ wal_header_parse(struct slice bytes, struct wal_header *ret)
 	*ret = (struct wal_header){.page_size = size,
 				   .salt = {u32be(p + 16), u32be(p + 20)},
 				   .big_endian = (u32be(p) & 1) != 0};
-	return checksum_fits(ret, p);
+	if (checksum_fits(ret, p))
+		return true;
+	*ret = (struct wal_header){0};
+	return false;
 }
 
 bool
