@@ -162,3 +162,11 @@ def test_a_recovered_identity_gets_a_new_passphrase(tillfs, folder, safe, protec
     args = (*protected[:-1], folder / "new.key")
     tillfs(*args, "--passphrase-file", folder / "new")
     tillfs(*args, *by_file, code=1)
+
+
+def test_a_mount_takes_its_passphrase_from_the_same_places(tillfs, folder, safe):
+    url, key = f"file://{safe}/store", safe / "admin.key"
+    for how in (("-o", f"passphrase-file={safe}/passphrase"), ("--passphrase-command", f"cat {safe}/passphrase")):
+        with harness.mount_point(folder) as mount:
+            tillfs("mount", url, mount, "-i", key, *how)
+            assert (mount / ".tillfs" / "status.json").exists()
