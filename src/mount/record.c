@@ -6,17 +6,17 @@
 
 #include "private.h"
 
-/* "by-date/<date>/<name>/<path>" as a snapshot's name and a path in it. */
+/* "by-date/<date>/<name>/<path>", or records/, as a snapshot's name and a path in it. */
 static void
 split_path(struct buf *whole, const char **ret_snapshot, struct slice *ret_path)
 {
-	static const char top[] = "by-date/";
-	size_t top_len = sizeof top - 1;
+	static const char by_date[] = "by-date/", records[] = "records/";
+	size_t top_len = sizeof by_date - 1;
 	char *text = (char *)(uintptr_t)buf_cstr(whole), *slash;
 
 	*ret_snapshot = NULL;
 	*ret_path = buf_slice(whole);
-	if (strncmp(text, top, top_len) != 0)
+	if (strncmp(text, by_date, top_len) != 0 && strncmp(text, records, top_len) != 0)
 		return;
 	slash = strchr(text + top_len, '/');
 	if (slash == NULL)

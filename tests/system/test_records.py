@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,7 @@ import pytest
 
 import harness
 import odddb
+import people
 
 DATE = "2025-03-01"
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
@@ -170,6 +172,11 @@ def crash(folder, mode, seed):
     assert (folder / f"pos.db{companion}").stat().st_size > 0
 
 
+def page_size_of(path):
+    size = int.from_bytes(path.read_bytes()[16:18], "big")
+    return 65536 if size == 1 else size
+
+
 def recovered(folder, to):
     """The rows as stock SQLite finds them after the crash."""
     shutil.copytree(folder, to)
@@ -197,11 +204,21 @@ def test_what_a_crash_left_reads_as_sqlite_would_recover_it(repo, folder):
             else:
                 content = bytearray(b"\0" * 28) + content[28:]  # as PERSIST ends a journal
             (torn / companion).write_bytes(content)
+        for super_journal in (b"", b"pos.db-mj12345678"):  # one of several databases, written at once
+            several = data / f"several-{bool(super_journal)}-{seed}"
+            shutil.copytree(data / f"delete-{seed}", several)
+            named = str(folder / "recovered" / several.name).encode() + b"/" + (super_journal or b"gone")
+            with open(several / "pos.db-journal", "ab") as journal:
+                journal.write(struct.pack(">I", 0x40000000 // page_size_of(several / "pos.db") + 1) + named +
+                              struct.pack(">II", len(named), sum(named) & 0xffffffff) + bytes.fromhex("d9d505f920a163d7"))
+            if super_journal:
+                (several / super_journal.decode()).write_bytes(b"x" * 100)
     for case in sorted(data.iterdir()):
         try:
             wanted[case.name] = recovered(case, folder / "recovered" / case.name)
         except subprocess.CalledProcessError:
-            assert case.name.startswith("torn-delete")  # the transaction half in the file, and nothing to undo it
+            # the transaction half in the file, and nothing to undo it
+            assert case.name.startswith(("torn-delete", "several-False"))
             shutil.rmtree(case)
     back_up_raw(repo, folder, "data")
     for name, rows in wanted.items():
@@ -355,6 +372,31 @@ def test_a_long_table_is_listed_in_order_and_each_row_once(repo, folder):
         database = records_of(mount) / "data" / "long.db"
         assert os.listdir(database / "by_number") == [f"{3 * i}.json" for i in range(n)]
         assert os.listdir(database / "by_text") == [f"key-{i:08}.json" for i in range(n)]
+
+
+def test_an_auditor_sees_rows_of_granted_classes_only(repo, folder):
+    config = repo.tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text(config.read_text() + "[class sales]\npattern = **/sales.db\n"
+                      "[class people]\npattern = **/people.db\n")
+    (folder / "data").mkdir()
+    for name in ("sales", "people", "stock"):
+        db = sqlite3.connect(folder / "data" / f"{name}.db")
+        db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
+        db.execute("INSERT INTO t VALUES(1, ?)", (f"secret {name}",))
+        db.commit()
+        db.close()
+    repo.backup("--time", f"{DATE}T23:00:05Z", "data", cwd=folder)
+    auditor = people.Person(folder, repo, "auditor")
+    people.grant(repo, auditor, "--writer", "till-03", "--class", "sales", "--until", DATE)
+    auditor.trust()
+    assert "secret sales" in auditor("query", "latest:data/sales.db", "SELECT v FROM t").stdout
+    for name in ("people", "stock"):
+        assert "secret" not in auditor("query", f"latest:data/{name}.db", "SELECT v FROM t", code=1).stdout
+    with harness.mount_point(folder) as mount:
+        auditor.tillfs("mount", repo.url, mount, "-i", auditor.key)
+        assert os.listdir(records_of(mount) / "data") == ["sales.db"]
+        assert json.loads((records_of(mount) / "data" / "sales.db" / "t" / "1.json").read_text())["v"] == "secret sales"
+        assert not (records_of(mount) / "data" / "people.db").exists()
 
 
 def test_records_can_be_left_out(odd):
