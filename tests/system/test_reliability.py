@@ -2,10 +2,12 @@
 
 A run prints its seed; TILLFS_SEED repeats it.
 """
+import contextlib
 import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -38,9 +40,10 @@ def change(shop, rng):
     with open(shop / "journal" / "till-01_2025-01-01.txt", "ab") as f:
         f.write(b"#%d correction\n" % rng.getrandbits(30))
     (shop / "scans" / f"late-{rng.getrandbits(64):x}").write_bytes(rng.randbytes(1 << 20))
-    with open(shop / "pos.db", "r+b") as f:
-        f.seek(4096 * rng.randrange(1, os.path.getsize(shop / "pos.db") // 4096))
-        f.write(rng.randbytes(100))
+    with contextlib.closing(sqlite3.connect(shop / "pos.db")) as db:
+        db.execute("UPDATE product SET name = ? WHERE rowid = ?",
+                   (f"{rng.getrandbits(64):x}", rng.randrange(1, 4000)))
+        db.commit()
 
 
 def kill_a_backup(repo, folder, after):
