@@ -26,6 +26,8 @@ server_packages=(
 	radosgw
 	rclone
 )
+# Azurite comes from npm, which some builds of Node.js bring with them.
+command -v npm >/dev/null || server_packages+=(npm)
 bench_packages=(restic borgbackup)
 
 die() {
