@@ -223,12 +223,11 @@ explain_login(const struct sftp *s, struct err *err)
 
 	return err_set(
 		err, ERR_DENIED,
-		"%s lets %s in with neither %s%s%s: is the public key among "
+		"%s lets %s in with neither %s nor %s: is the public key among "
 		"~/.ssh/authorized_keys there?  A key with a passphrase must be in the agent "
 		"(ssh-add)",
 		s->host, s->user, s->key != NULL ? s->key : "a key file, since there is none,",
-		s->key != NULL ? " " : " ",
-		agent ? "nor the agent's keys" : "nor an agent, since none is running");
+		agent ? "the agent's keys" : "an agent, since none is running");
 }
 
 static int
