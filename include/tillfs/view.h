@@ -25,7 +25,7 @@ struct view;
 struct view_node; /* reference-counted */
 
 struct view_options {
-	uint64_t memory; /* for everything of ours; 0: 64 MiB */
+	uint64_t memory; /* for everything of ours; 0: 64 MiB, 96 for a distant store */
 	unsigned timeout_ms;
 	struct diskcache *cache; /* asked before the store; borrowed; NULL: none */
 	struct store *meter;     /* counts what goes over the link, for status.json; borrowed; NULL:
