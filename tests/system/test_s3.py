@@ -183,13 +183,25 @@ def test_credentials_from_profiles_and_the_configuration(repo, ceph, folder):
     tillfs("snapshots", "--config", config)
 
 
+def test_a_pack_that_may_not_be_stored_is_refused_at_once(repo, ceph, s3, bucket, folder):
+    policy = {"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/reader"]},
+         "Action": ["s3:GetObject", "s3:ListBucket"],
+         "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}]}
+    s3.request("PUT", bucket, query={"policy": ""}, body=json.dumps(policy).encode(),
+               code=(200, 204))
+    harness.write_files(folder / "shop", {"big": random.Random(1).randbytes(20_000_000)})
+    done = repo.backup(folder / "shop", env=ceph.user("reader").env, code=1)
+    assert "AccessDenied" in done.stderr and "attempts" not in done.stderr
+    assert repo.snapshots() == []
+
+
 @pytest.mark.root
 def test_a_mount_takes_up_new_credentials(repo, ceph, folder):
     shop = small_shop(folder)
     repo.backup("--date", "2026-11-20", shop)
     tillfs = repo.tillfs
     user = ceph.user("owner")
-    reader = ceph.user("reader")
     ceph.run("radosgw-admin", "-c", ceph.conf, "-n", "client.rgw.a", "key", "create",
              "--uid=owner", "--key-type=s3", "--access-key=TEMPORARY", "--secret-key=one")
     for name in user.env:
@@ -203,7 +215,6 @@ def test_a_mount_takes_up_new_credentials(repo, ceph, folder):
                  "--uid=owner", "--key-type=s3", "--access-key=TEMPORARY")
         credentials.write_text(text.format(user.access, user.secret))
         assert harness.read_tree(inside / str(shop)[1:]) == harness.read_tree(shop)
-    assert reader is not None
 
 
 # ---- TLS
