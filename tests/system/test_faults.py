@@ -178,9 +178,9 @@ PASSING = {
     "reset": {},
     "truncate": {},
     "no HTTP": {},
-    "corrupt": {},
+    "corrupt": {"times": 1},          # what arrives damaged is asked for once more
     "wrong range": {},
-    "another range": {},
+    "another range": {"times": 1},
     "500": {"kind": "status", "code": 500},
     "503": {"kind": "status", "code": 503, "headers": {"Retry-After": "1"}},
     "429": {"kind": "status", "code": 429, "headers": {"Retry-After": "1"}},
@@ -192,7 +192,7 @@ def test_a_fault_that_passes_is_not_noticed(s3, name):
     how = dict(PASSING[name])
     cache = s3.new_cache()
     with s3.mounted(*PATIENT, "--cache", cache) as (shop, _):
-        fault = s3.proxy.fault(how.pop("kind", name), times=2, match=is_pack, **how)
+        fault = s3.proxy.fault(how.pop("kind", name), times=how.pop("times", 2), match=is_pack, **how)
         assert s3.read_all(shop) == s3.expected
         assert fault.met > 0
     s3.check_cache(cache)
