@@ -60,12 +60,13 @@ make_old(const char *path)
 
 /*
  * Whatever store call fails, there is no snapshot, the error is the store's, and the next run
- * finishes.
+ * finishes.  Entries of the ledger that are fetched together are fetched again, alone, when that
+ * fails: then the run is as good as any.
  */
 static void
 test_backup__every_store_failure_is_reported_and_leaves_nothing_half_made(void **arg)
 {
-	unsigned nth;
+	unsigned nth, tolerated = 0;
 
 	(void)arg;
 	for (nth = 1;; nth++) {
@@ -88,6 +89,13 @@ test_backup__every_store_failure_is_reported_and_leaves_nothing_half_made(void *
 			backup_result_fini(&result);
 			break;
 		}
+		if (r == 0) {
+			tolerated++;
+			assert_int_equal(result.counts.files, 3);
+			backup_result_fini(&result);
+			assert_int_equal(count_snapshots(fx), 1);
+			continue;
+		}
 		assert_int_equal(r, ERR_UNREACHABLE);
 		assert_int_equal(count_snapshots(fx), 0);
 		CHECK_OK(attempt(fx, &result, &err), &err);
@@ -96,7 +104,7 @@ test_backup__every_store_failure_is_reported_and_leaves_nothing_half_made(void *
 		assert_int_equal(count_snapshots(fx), 1);
 	}
 	/* At least config, ledger, listings, a pack and the snapshot were faulted. */
-	assert_true(nth > 5);
+	assert_true(nth - tolerated > 5);
 }
 
 static void

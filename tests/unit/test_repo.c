@@ -546,17 +546,19 @@ test_repo__every_store_failure_is_reported(void **arg)
 		assert_int_equal(count_snapshots(after), 1);
 		if (!fired) {
 			CHECK_OK(k, &err);
-			assert_true(nth > 12);
+			assert_true(nth - tolerated > 8);
 			break;
 		}
 		if (k == 0) {
-			tolerated++; /* the look for a rival, made after the entry stood */
+			/* The look for a rival, made after the entry stood; or an entry fetched
+			 * together with others, which is fetched again alone. */
+			tolerated++;
 			assert_int_equal(repo_ledger(after)->head.seq, 3);
 			continue;
 		}
 		CHECK_FAILS(k, ERR_UNREACHABLE, &err, "fault");
 	}
-	assert_int_equal(tolerated, 1);
+	assert_true(tolerated >= 1);
 }
 
 int
