@@ -346,7 +346,7 @@ int
 audit_latest(const char *path, struct audit_head *ret, struct err *err)
 {
 	CLEANUP(db_closep) struct db *db = NULL;
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r;
 
 	*ret = (struct audit_head){0};

@@ -272,6 +272,9 @@ commit_snapshot(struct run *run, struct err *err)
 		if (run->lanes[i]->root != NULL)
 			lanes[n++] = run->lanes[i];
 	qsort(lanes, n, sizeof *lanes, compare_lanes);
+	/* Until now a stop leaves no snapshot; all was read, perhaps, but not all was wanted. */
+	if (progress_cancelled(&run->options->progress))
+		return err_set(err, ERR_CANCELLED, "stopped");
 	r = repo_refresh(run->repo, NULL, err);
 	if (r == 0)
 		r = still_welcome(run, err);
