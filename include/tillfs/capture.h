@@ -44,8 +44,8 @@ size_t capture_companion_base(const char *name);
 bool capture_is_companion(int dirfd, const char *name);
 
 /*
- * The state of a database besides its own stat: header, length and last frame of its -wal file.
- * All zero: there is none, or an empty one.
+ * The state of a database besides its own stat: header, length, last frame, time of change and
+ * inode of its -wal file. All zero: there is none, or an empty one.
  */
 struct capture_mark {
 	struct hash h;

@@ -330,7 +330,7 @@ walk_entry(struct walker *w, const char *name, const struct target *target)
 
 	if (target != NULL && target->made)
 		return walker_made(w, target);
-	if (target == NULL && (excluded(w) || walker_hides(w, name)))
+	if (target == NULL && excluded(w))
 		return 0;
 	r = meta_stat(top(w)->fd, name, on_the_way ? 0 : AT_SYMLINK_NOFOLLOW, &st);
 	if (r < 0) {
@@ -339,6 +339,8 @@ walk_entry(struct walker *w, const char *name, const struct target *target)
 			note_unreadable(w->run, path_of(w), strerror(-r));
 		return 0;
 	}
+	if (target == NULL && st.entry.type == ENTRY_FILE && walker_hides(w, name))
+		return 0;
 	count_entry(w, target);
 	if (st.entry.type != ENTRY_DIR)
 		return walk_leaf(w, name, &st);

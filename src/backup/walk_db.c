@@ -103,6 +103,18 @@ options_of(const struct walker *w)
 					.cancel = o->progress.cancel};
 }
 
+/* Whether a write to the log from now on would change its time. */
+static bool
+log_is_old(int dirfd, const char *name)
+{
+	CLEANUP(freep) char *wal = str_format("%s-wal", name);
+	struct file_stat st;
+	int r = meta_stat(dirfd, wal, AT_SYMLINK_NOFOLLOW, &st);
+
+	return r == -ENOENT || r == -ENAMETOOLONG ||
+	       (r == 0 && st.stamp.mtime.sec + 2 < time_now());
+}
+
 /* What the catalog compares next time, taken before the capture: what changes later shows. */
 static int
 note_state(int dirfd, const char *name, struct reading_of *ret, bool *may_record, struct err *err)
@@ -115,7 +127,8 @@ note_state(int dirfd, const char *name, struct reading_of *ret, bool *may_record
 		return err_sys(err, "stat");
 	}
 	*ret = (struct reading_of){.how = READ_CAPTURED, .stamp = st.stamp};
-	*may_record = capture_mark(dirfd, name, &ret->mark) && stamp_is_old(&st.stamp);
+	*may_record = log_is_old(dirfd, name) && capture_mark(dirfd, name, &ret->mark) &&
+		      stamp_is_old(&st.stamp);
 	return 0;
 }
 

@@ -156,10 +156,16 @@ count_frames(int fd, const struct wal_header *h, uint64_t size, uint64_t *ret,
 	return true;
 }
 
-/* A frame's header holds a checksum over all frames up to it, so it stands for them. */
+/*
+ * A frame's header holds a checksum over all frames up to it, so it stands for them; but frames of
+ * a transaction that was rolled back look like those of the log, and later commits overwrite the
+ * first of them only.  The file's time of writing tells of that.  (Not its time of change: SQLite
+ * sets the owner of a log that it opens as root.)
+ */
 static bool
-mark_of(int fd, uint64_t size, struct capture_mark *ret)
+mark_of(int fd, const struct stat *st, struct capture_mark *ret)
 {
+	uint64_t size = (uint64_t)st->st_size;
 	CLEANUP(buf_fini) struct buf b = BUF_INIT;
 	uint8_t head[WAL_HEADER_LEN], last[WAL_FRAME_HEADER_LEN];
 	struct wal_header h;
@@ -172,6 +178,9 @@ mark_of(int fd, uint64_t size, struct capture_mark *ret)
 	buf_append(&b, head, sizeof head);
 	buf_append_u64le(&b, size);
 	buf_append_u64le(&b, frames);
+	buf_append_u64le(&b, (uint64_t)st->st_mtim.tv_sec);
+	buf_append_u64le(&b, (uint64_t)st->st_mtim.tv_nsec);
+	buf_append_u64le(&b, st->st_ino);
 	buf_append(&b, last, sizeof last);
 	seal_hash(b.p, b.len, &ret->h);
 	return true;
@@ -189,5 +198,5 @@ capture_mark(int dirfd, const char *name, struct capture_mark *ret)
 		return errno == ENOENT || errno == ENAMETOOLONG;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return false;
-	return st.st_size == 0 || mark_of(fd, (uint64_t)st.st_size, ret);
+	return st.st_size == 0 || mark_of(fd, &st, ret);
 }

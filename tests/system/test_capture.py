@@ -214,6 +214,39 @@ def rows(repo, name, copy):
         return db.execute("SELECT * FROM receipt").fetchall()
 
 
+def test_a_change_in_front_of_a_transaction_that_was_rolled_back_is_seen(repo, data):
+    """A large transaction writes into the log before it commits.  Rolled back, it leaves frames
+    there, and later commits overwrite the first of them only."""
+    make_database(data / "pos.db", "wal")
+    live = sqlite3.connect(data / "pos.db", isolation_level=None)
+    live.execute("PRAGMA wal_autocheckpoint=0")
+    live.execute("PRAGMA cache_size=10")
+    live.execute("INSERT INTO receipt VALUES(1, 'one')")
+    live.execute("BEGIN")
+    live.executemany("INSERT INTO receipt VALUES(?, ?)", ((i, "x" * 900) for i in range(10, 800)))
+    live.execute("ROLLBACK")
+    age(data / "pos.db-wal")
+    name = str(data / "pos.db")[1:]
+    assert notes_of(repo.backup("--json", data))[name] == "captured: quick_check ok"
+    assert notes_of(repo.backup("--json", data))[name] == "captured: unchanged since"
+
+    before = os.stat(data / "pos.db"), os.stat(data / "pos.db-wal").st_size
+    live.execute("INSERT INTO receipt VALUES(2, 'two')")
+    after = os.stat(data / "pos.db"), os.stat(data / "pos.db-wal").st_size
+    assert (before[0].st_ctime_ns, before[1]) == (after[0].st_ctime_ns, after[1])
+    assert notes_of(repo.backup("--json", data))[name] == "captured: quick_check ok"
+    assert len(rows(repo, name, data.parent / "copy.db")) == 2
+    live.close()
+
+
+def test_only_files_are_taken_for_companions(repo, data):
+    make_database(data / "pos", "delete")
+    (data / "pos-shm").mkdir()
+    (data / "pos-shm" / "2026-11.csv").write_text("kept")
+    repo.backup(data)
+    assert repo.cat(f"latest:{str(data)[1:]}/pos-shm/2026-11.csv") == b"kept"
+
+
 def test_a_database_at_rest_is_not_copied_and_its_folder_not_touched(repo, data, folder):
     """Neither a closed WAL database nor one copied with its log alone gets a -shm file."""
     make_database(data / "closed.db", "wal")
