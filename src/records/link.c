@@ -238,6 +238,9 @@ take_columns(struct records_db *db, struct slice message, struct err *err)
 	struct wire_rd rd;
 	uint32_t n;
 
+	/* Who takes rows relies on their having one width. */
+	if (db->n_columns > 0)
+		return nonsense(db, err);
 	buf_reset(&db->names_text);
 	buf_append(&db->names_text, message.p, message.len);
 	rd = wire_rd_init(buf_slice(&db->names_text));

@@ -63,6 +63,15 @@ affinity_of(const char *type, bool strict)
 	return AFFINITY_NUMERIC;
 }
 
+/* A worker that was taken over may send rows of any width. */
+static int
+check_width(const struct records_row *row, unsigned n, struct err *err)
+{
+	return row->n == n ? 0
+			   : err_set(err, ERR_CORRUPT,
+				     "the process that read the database answered nonsense");
+}
+
 struct loading {
 	struct records_table *t;
 	unsigned cap;
@@ -75,7 +84,8 @@ take_table(void *arg, const struct records_row *row, struct err *err)
 {
 	struct loading *l = arg;
 
-	(void)err;
+	if (check_width(row, 3, err) < 0)
+		return ERR_CORRUPT;
 	l->found = true;
 	l->cluster = row->values[1].i != 0;
 	l->strict = row->values[2].i != 0;
@@ -89,7 +99,8 @@ take_column(void *arg, const struct records_row *row, struct err *err)
 	struct records_table *t = l->t;
 	struct records_column *c;
 
-	(void)err;
+	if (check_width(row, 5, err) < 0)
+		return ERR_CORRUPT;
 	if (row->values[4].i == 1)
 		return 0; /* hidden */
 	array_reserve(t->columns, t->n_columns, l->cap);
@@ -119,7 +130,8 @@ take_collation(void *arg, const struct records_row *row, struct err *err)
 {
 	struct records_table *t = arg;
 
-	(void)err;
+	if (check_width(row, 2, err) < 0)
+		return ERR_CORRUPT;
 	for (unsigned i = 0; i < t->n_columns; i++) {
 		if (!slice_equal(slice_str(t->columns[i].name), row->values[0].b))
 			continue;
