@@ -158,9 +158,7 @@ char *audit_head_prefix(const struct fingerprint *signer, const uint8_t *log);
  * Return: 0, or as audit_read; ERR_NOENT for a log without entries.
  */
 MUST_CHECK int audit_latest(const char *path, struct audit_head *ret, struct err *err);
-/* Remembers a head in a state folder, and reads it back.  Return: 0, ERR_NOENT, … */
-MUST_CHECK int audit_pin_write(const char *state, const struct audit_head *head, struct slice bytes,
-			       struct err *err);
+/* The head that a state folder remembers.  Return: 0, ERR_NOENT, … */
 MUST_CHECK int audit_pin_read(const char *state, const uint8_t *log, struct buf *ret,
 			      struct err *err);
 

@@ -203,6 +203,8 @@ chain_sign(struct chain *l, struct err *err)
 	l->unsynced = true;
 	r = chain_sync(l, err);
 	if (r == 0 && l->state != NULL)
-		r = audit_pin_write(l->state, &head, buf_slice(&object), err);
+		r = audit_pin_write(l->state, &head, buf_slice(&object), l->broken, err);
+	if (r == 0)
+		l->broken = false;
 	return r;
 }

@@ -60,6 +60,7 @@ struct chain {
 	struct audit_head latest;       /* of the last commit of ours; seq 0: none */
 	uint64_t signed_seq;
 	bool unsynced; /* committed, but perhaps not on the disk */
+	bool broken;   /* the log lacks what was signed; nobody was told yet under a signature */
 };
 MUST_CHECK int chain_open(const struct audit_options *options, struct chain *ret, struct err *err);
 void chain_close(struct chain *l);
@@ -74,6 +75,15 @@ MUST_CHECK int chain_append(struct chain *l, size_t n, chain_next_fn *next, void
 MUST_CHECK int chain_sync(struct chain *l, struct err *err);
 /* Signs the latest entry of ours unless that was done.  What was signed is durable. */
 MUST_CHECK int chain_sign(struct chain *l, struct err *err);
+
+/* ---- heads remembered */
+
+/* @lower: also when a later one is remembered. */
+MUST_CHECK int audit_pin_write(const char *state, const struct audit_head *head, struct slice bytes,
+			       bool lower, struct err *err);
+/* Whether the log holds what is remembered of it.  Return: 0, 1 when it doesn't hold @ret, or an
+ * error. */
+MUST_CHECK int audit_pin_check(struct chain *l, struct audit_head *ret, struct err *err);
 
 /* ---- events on their way */
 

@@ -96,6 +96,25 @@ tell_lost(struct audit *a, struct err *err)
 	return r;
 }
 
+/* The log must still hold what was signed last, as far as this machine remembers. */
+static int
+tell_broken(struct audit *a, struct err *err)
+{
+	char words[160];
+	struct audit_head h;
+	int r = audit_pin_check(&a->log, &h, err);
+
+	if (r != 1)
+		return r;
+	(void)snprintf(words, sizeof words,
+		       "entry %" PRIu64
+		       ", which %s signed on %s, was not in the log: it was cut off or rewritten",
+		       h.seq, hex_short(&h.signer.h).s, time_format_rfc3339(h.time).s);
+	log_write(LOG_ERROR, "access log %s: %s", a->log.path, words);
+	a->log.broken = true;
+	return append_own(a, "broken", words, h.seq, err);
+}
+
 /* ---- the writer ------------------------------------------------------------------------ */
 
 struct batch {
@@ -324,7 +343,9 @@ begin(struct audit *a, struct err *err)
 	if (r < 0)
 		return r;
 	a->session = a->log.latest.seq;
-	r = tell_lost(a, err);
+	r = tell_broken(a, err);
+	if (r == 0)
+		r = tell_lost(a, err);
 	return r < 0 ? r : chain_sign(&a->log, err);
 }
 

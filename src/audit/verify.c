@@ -216,6 +216,9 @@ check_entry(struct verifier *x, const struct audit_entry *e)
 	}
 	x->hash = hash;
 	x->last_seq = e->seq;
+	if (kind_is(e, "broken"))
+		find(v, "when the session of entry %" PRIu64 " began, %.*s", e->session,
+		     (int)e->detail.len, (const char *)e->detail.p);
 	v->chained = e->seq;
 	check_heads(x, e->seq);
 }

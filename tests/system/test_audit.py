@@ -349,6 +349,16 @@ def test_what_was_published_cannot_be_cut_off(told):
     assert "entry 4 " in done.stdout and key in told.objects("audit/")
 
 
+def test_what_was_cut_off_shows_after_further_sessions(told):
+    """The session that finds it writes it down, before what is remembered moves on."""
+    change(told.log, "DELETE FROM entry WHERE seq > 4", "DELETE FROM head WHERE seq > 4")
+    for _ in range(3):
+        told.tillfs("cat", *told.access, "latest:src/a.txt", "--audit", told.log)
+    assert kinds(told.log).count("broken") == 1, "told once"
+    [finding] = verify(told, code=4)["findings"]
+    assert "entry 12" in finding and "cut off" in finding
+
+
 def test_a_tampered_log_is_not_published(told):
     change(told.log, "UPDATE entry SET uid = 1 WHERE seq = 2")
     told.tillfs("audit", "publish", told.log, *told.access, code=4)

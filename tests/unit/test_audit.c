@@ -5,8 +5,7 @@
 
 #include <pthread.h>
 
-#include "tillfs/audit.h"
-#include "tillfs/db.h"
+#include "audit/internal.h"
 
 struct fixture {
 	struct folder *folder;
@@ -260,6 +259,33 @@ test_audit__a_reason_that_is_too_long_is_refused(void **state)
 	assert_null(a);
 }
 
+/* Two processes may sign in another order than that of their entries. */
+static void
+test_audit__what_is_remembered_of_a_log_only_rises(void **state)
+{
+	CLEANUP(fixture_fini) struct fixture fx = fixture_new();
+	static const struct {
+		uint64_t seq, then;
+		bool lower;
+	} steps[] = {{5, 5, false}, {4, 5, false}, {6, 6, false}, {3, 3, true}};
+	struct err err = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
+		CLEANUP(buf_fini) struct buf found = BUF_INIT;
+		struct audit_head head = {.log = "a log's own id.", .seq = steps[i].seq}, pin;
+
+		audit_head_encode(&head, fx.pair, &bytes);
+		CHECK_OK(audit_pin_write(fx.folder->path, &head, buf_slice(&bytes), steps[i].lower,
+					 &err),
+			 &err);
+		CHECK_OK(audit_pin_read(fx.folder->path, head.log, &found, &err), &err);
+		CHECK_OK(audit_head_parse(buf_slice(&found), &pin, &err), &err);
+		assert_int_equal(pin.seq, steps[i].then);
+	}
+}
+
 int
 main(void)
 {
@@ -270,6 +296,7 @@ main(void)
 		cmocka_unit_test(test_audit__what_cannot_be_written_is_refused_then_told),
 		cmocka_unit_test(test_audit__a_head_survives_a_round_trip_and_no_change),
 		cmocka_unit_test(test_audit__a_reason_that_is_too_long_is_refused),
+		cmocka_unit_test(test_audit__what_is_remembered_of_a_log_only_rises),
 	};
 
 	seal_start();
