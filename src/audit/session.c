@@ -100,7 +100,7 @@ tell_lost(struct audit *a, struct err *err)
 static int
 tell_broken(struct audit *a, struct err *err)
 {
-	char words[160];
+	char words[320];
 	struct audit_head h;
 	int r = audit_pin_check(&a->log, &h, err);
 
