@@ -4,7 +4,10 @@
  * Whoever appends reads the latest entry inside the same transaction, so several processes may
  * append to one file.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -168,6 +171,18 @@ chain_append(struct chain *l, size_t n, chain_next_fn *next, void *arg, struct e
 	return 0;
 }
 
+/* Beside SQLite's own descriptor; its locks are on other files. */
+static int
+sync_writes(const struct chain *l, struct err *err)
+{
+	CLEANUP(freep) char *wal = str_format("%s-wal", l->path);
+	CLEANUP(closep) int fd = open(wal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 ? errno != ENOENT : fdatasync(fd) < 0)
+		return err_sys(err, "%s", wal);
+	return 0;
+}
+
 int
 chain_sync(struct chain *l, struct err *err)
 {
@@ -175,8 +190,10 @@ chain_sync(struct chain *l, struct err *err)
 
 	if (!l->unsynced)
 		return 0;
-	/* A checkpoint brings the log of writes to the disk before it moves what stands there. */
-	r = db_exec(l->db, "PRAGMA wal_checkpoint(PASSIVE)", err);
+	/* A checkpoint syncs only what it may move: nothing, while somebody reads the log. */
+	r = sync_writes(l, err);
+	if (r == 0)
+		r = db_exec(l->db, "PRAGMA wal_checkpoint(PASSIVE)", err);
 	if (r == 0)
 		l->unsynced = false;
 	return r;
