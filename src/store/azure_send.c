@@ -126,7 +126,7 @@ append_query(const struct azure *a, const struct azure_request *q, struct buf *r
 }
 
 static int
-send_once(struct azure *a, const struct azure_request *q, struct http_response *ret,
+send_once(struct azure *a, const struct azure_request *q, int64_t skew, struct http_response *ret,
 	  struct err *err)
 {
 	CLEANUP(http_headers_fini) struct http_headers headers = {0};
@@ -136,7 +136,7 @@ send_once(struct azure *a, const struct azure_request *q, struct http_response *
 	struct http_request h = {.method = q->method, .body = q->body, .body_max = q->body_max};
 
 	append_path(a, q->key, &path);
-	http_date_append(&date, time_now() + atomic_load(&a->clock_skew));
+	http_date_append(&date, time_now() + skew);
 	for (size_t i = 0; i < q->headers.n; i++)
 		http_headers_add(&headers, "%s", q->headers.lines[i]);
 	http_headers_add(&headers, "x-ms-version: " API_VERSION);
@@ -164,12 +164,10 @@ int
 azure_send(struct azure *a, struct azure_request *q, struct http_response *ret, struct err *err)
 {
 	int64_t skew = atomic_load(&a->clock_skew);
-	int r = send_once(a, q, ret, err);
+	int r = send_once(a, q, skew, ret, err);
 
-	if (r == 0 && ret->status == 403 && http_clock_differs(ret, &skew)) {
-		atomic_store(&a->clock_skew, skew);
-		r = send_once(a, q, ret, err);
-	}
+	if (r == 0 && ret->status == 403 && http_clock_corrected(ret, skew, &a->clock_skew))
+		r = send_once(a, q, atomic_load(&a->clock_skew), ret, err);
 	http_headers_fini(&q->headers);
 	return r;
 }

@@ -26,6 +26,8 @@
 #ifndef TILLFS_STORE_HTTP_H
 #define TILLFS_STORE_HTTP_H
 
+#include <stdatomic.h>
+
 #include "tillfs/base.h"
 #include "tillfs/store.h"
 
@@ -113,9 +115,10 @@ MUST_CHECK int http_send(struct http *h, const struct http_request *q, struct ht
  */
 int http_error(const struct http_response *r, struct slice said, struct err *err);
 
-/* Whether the server's clock is some minutes or more from ours plus *@skew seconds; *@skew becomes
- * the difference.  For who signs with the time, after a refusal. */
-MUST_CHECK bool http_clock_differs(const struct http_response *r, int64_t *skew);
+/* Whether the server's clock is some minutes or more from ours plus @used seconds, with which the
+ * refused request was signed; *@skew, of all requests to come, becomes the difference. */
+MUST_CHECK bool http_clock_corrected(const struct http_response *r, int64_t used,
+				     atomic_llong *skew);
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", and the older forms. */
 MUST_CHECK bool http_date_parse(const char *text, int64_t *ret);

@@ -98,18 +98,20 @@ http_error(const struct http_response *r, struct slice said, struct err *err)
 }
 
 bool
-http_clock_differs(const struct http_response *r, int64_t *skew)
+http_clock_corrected(const struct http_response *r, int64_t used, atomic_llong *skew)
 {
 	CLEANUP(freep) char *date = http_response_header(r, "date");
-	int64_t theirs, found;
+	int64_t theirs, found, before;
 
 	if (date == NULL || !http_date_parse(date, &theirs))
 		return false;
 	found = theirs - time_now();
-	if (llabs(found - *skew) < SKEW_MIN_S)
+	if (llabs(found - used) < SKEW_MIN_S)
 		return false;
-	log_write(LOG_WARN, "this machine's clock is %lld s from the storage's", (long long)-found);
-	*skew = found;
+	before = atomic_exchange(skew, found);
+	if (llabs(found - before) >= SKEW_MIN_S)
+		log_write(LOG_WARN, "this machine's clock is %lld s from the storage's",
+			  (long long)-found);
 	return true;
 }
 

@@ -47,6 +47,7 @@ struct s3 {
 	struct store_options options;
 	pthread_mutex_t lock;
 	struct aws_credentials *credentials; /* protected by lock, as the pins; secret memory */
+	unsigned credentials_turn;           /* how often they changed; protected by lock */
 	struct s3_pin *pins;
 	size_t n_pins, cap_pins;
 	atomic_int exclusive;    /* enum exclusive */

@@ -89,9 +89,16 @@ s3_error(const struct s3 *s, const struct http_response *r, struct err *err)
 
 /* ---- refusals that a second try may cure */
 
-/* Whether the credentials, read anew, are others than before. */
+/* What a request was signed with.  Others, on their way at the same time, may have been refused
+ * and have put both right in the meantime. */
+struct signing {
+	int64_t skew;
+	unsigned credentials_turn;
+};
+
+/* Whether the credentials, read anew, are others than those that the request was signed with. */
 static bool
-credentials_changed(struct s3 *s)
+credentials_changed(struct s3 *s, const struct signing *used)
 {
 	CLEANUP(secret_freep) struct aws_credentials *fresh = secret_new(sizeof(*fresh));
 	bool changed;
@@ -99,28 +106,17 @@ credentials_changed(struct s3 *s)
 	if (aws_credentials_load(&s->options, s->profile, fresh, NULL) < 0)
 		return false;
 	pthread_mutex_lock(&s->lock);
-	changed = !seal_equal(fresh, s->credentials, sizeof(*fresh));
-	if (changed)
+	if (!seal_equal(fresh, s->credentials, sizeof(*fresh))) {
 		*s->credentials = *fresh;
+		s->credentials_turn++;
+	}
+	changed = s->credentials_turn != used->credentials_turn;
 	pthread_mutex_unlock(&s->lock);
 	return changed;
 }
 
-/* Whether the server's clock is far from the one we signed with; then it's the server's that
- * counts from now on. */
 static bool
-clock_corrected(struct s3 *s, const struct http_response *r)
-{
-	int64_t skew = atomic_load(&s->clock_skew);
-
-	if (!http_clock_differs(r, &skew))
-		return false;
-	atomic_store(&s->clock_skew, skew);
-	return true;
-}
-
-static bool
-worth_another_try(struct s3 *s, const struct http_response *r)
+worth_another_try(struct s3 *s, const struct signing *used, const struct http_response *r)
 {
 	char code[64];
 
@@ -131,7 +127,7 @@ worth_another_try(struct s3 *s, const struct http_response *r)
 	} else if (r->status != 401 && r->status != 403) {
 		return false;
 	}
-	return clock_corrected(s, r) || credentials_changed(s);
+	return http_clock_corrected(r, used->skew, &s->clock_skew) || credentials_changed(s, used);
 }
 
 /* ---- sending */
@@ -165,7 +161,7 @@ payload_hash(const struct s3 *s, const struct s3_request *q)
 
 static int
 send_once(struct s3 *s, const struct s3_request *q, const struct hex64 *payload,
-	  struct http_response *ret, struct err *err)
+	  struct signing *ret_used, struct http_response *ret, struct err *err)
 {
 	CLEANUP(http_headers_fini) struct http_headers headers = {0};
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
@@ -175,15 +171,17 @@ send_once(struct s3 *s, const struct s3_request *q, const struct hex64 *payload,
 				      .host = s->host,
 				      .query = query,
 				      .payload = payload->s,
-				      .region = s->region,
-				      .time = time_now() + atomic_load(&s->clock_skew)};
+				      .region = s->region};
 	struct http_request h = {.method = q->method, .body = q->body, .body_max = q->body_max};
 
+	ret_used->skew = atomic_load(&s->clock_skew);
+	to_sign.time = time_now() + ret_used->skew;
 	append_path(s, q->key, &path);
 	to_sign.path = buf_cstr(&path);
 	for (size_t i = 0; i < q->headers.n; i++)
 		http_headers_add(&headers, "%s", q->headers.lines[i]);
 	pthread_mutex_lock(&s->lock);
+	ret_used->credentials_turn = s->credentials_turn;
 	aws_sign(s->dialect, s->credentials, &to_sign, &headers);
 	pthread_mutex_unlock(&s->lock);
 
@@ -200,13 +198,14 @@ int
 s3_send(struct s3 *s, struct s3_request *q, struct http_response *ret, struct err *err)
 {
 	struct hex64 payload = payload_hash(s, q);
+	struct signing used;
 	int r;
 
 	if (q->body.len > 0)
 		http_headers_add(&q->headers, "Content-Type: application/octet-stream");
-	r = send_once(s, q, &payload, ret, err);
-	if (r == 0 && worth_another_try(s, ret))
-		r = send_once(s, q, &payload, ret, err);
+	r = send_once(s, q, &payload, &used, ret, err);
+	if (r == 0 && worth_another_try(s, &used, ret))
+		r = send_once(s, q, &payload, &used, ret, err);
 	http_headers_fini(&q->headers);
 	return r;
 }

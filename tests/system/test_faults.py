@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import re
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -72,23 +73,23 @@ class Far:
         return self.folder / f"cache-{self.caches}"
 
     @contextlib.contextmanager
-    def mounted(self, *args):
+    def mounted(self, *args, env=()):
         """As the tests see it: the folder of the snapshot's shop, and of the mount."""
         with harness.mount_point(self.folder) as mount:
             command = ("mount", self.url, mount, "-i", self.repo.admin, *args)
             # Short time limits on a busy machine; a mount before that is still going away.
-            harness.wait_until(lambda: self.tillfs.run(*command).returncode == 0, LIMIT)
+            harness.wait_until(lambda: self.tillfs.run(*command, env=env).returncode == 0, LIMIT)
             shop = harness.snapshot_folder(mount, DATE) / self.shop.relative_to("/")
             yield shop, mount
 
     def read_all(self, shop):
         return within(LIMIT, lambda: harness.read_tree(shop))
 
-    def check_recovery(self, shop):
+    def check_recovery(self, shop, expected=None):
         """What failed works again, by itself, and everything is right."""
         def works():
             try:
-                return self.read_all(shop) == self.expected
+                return self.read_all(shop) == (expected or self.expected)
             except OSError:
                 return False
         harness.wait_until(works, LIMIT)
@@ -392,41 +393,97 @@ def test_sftp_a_server_that_is_away(sftp_store):
         far.check_recovery(shop)
 
 
+# ---- clocks
+
+CLOCK = r"""
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int
+clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int r = (int)syscall(SYS_clock_gettime, clock, ret);
+
+	if (r == 0 && clock == CLOCK_REALTIME)
+		ret->tv_sec += AHEAD;
+	return r;
+}
+"""
+
+
+def clock_library(folder, ahead):
+    """What makes a process believe in another time.  (libfaketime hangs below ASan.)"""
+    (folder / "clock.c").write_text(CLOCK)
+    subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-shared", "-fPIC", f"-DAHEAD={ahead}",
+                    "-o", folder / "clock.so", folder / "clock.c"], check=True)
+    return folder / "clock.so"
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_clock_that_is_off_by_a_day(s3, folder, days):
+    """The server's time counts then, for all requests that were on their way too."""
+    wrong = {"LD_PRELOAD": os.fspath(clock_library(folder, days * 86400))}
+    harness.write_files(folder / "shop", {f"{i}.bin": os.urandom(100_000) for i in range(5)})
+    far = (*s3.repo.access, *PATIENT)
+    name = f"{DATE}:{s3.shop}/notes/000.txt"
+    assert "000.txt" in s3.tillfs("ls", *far, f"{DATE}:{s3.shop}/notes", env=wrong).stdout
+    done = s3.tillfs("cat", "-v", *far, name, text=False, env=wrong)
+    assert done.stdout == s3.expected["notes/000.txt"]
+    assert b"clock" in done.stderr
+    s3.tillfs("backup", "-r", s3.url, "-w", s3.repo.writer("till-03"), folder / "shop", "--date",
+              "2026-11-23", *PATIENT, env=wrong)
+    s3.repo.restore("2026-11-23", folder / "back")
+    assert harness.read_tree(folder / "back" / (folder / "shop").relative_to("/")) == \
+        harness.read_tree(folder / "shop")
+    with s3.mounted(*PATIENT, env=wrong) as (shop, mount):
+        assert s3.read_all(shop) == s3.expected
+        assert "clock" in log_of(mount)
+
+
 # ---- long
 
 
 @pytest.mark.skipif(not harness.FULL, reason="a soak, for --full")
-def test_soak(s3):
-    """Random readers under random faults: every byte that is read is compared."""
+def test_soak(s3, folder):
+    """Random readers under random faults: every byte that is read is compared.
+
+    What they read is more than the cache holds, so that it is asked for again and again.
+    """
+    date = "2026-11-22"
+    harness.write_files(folder / "large", {f"{i:02}.db": os.urandom(1_500_000) for i in range(20)})
+    s3.repo.backup(folder / "large", "--date", date, "--time", f"{date}T22:00:00Z")
+    expected = harness.read_tree(folder / "large")
     seed = random.randrange(1 << 32)
     print("seed", seed)
     end = time.monotonic() + SOAK_SECONDS
-    names, counts, wrong = sorted(s3.expected), {"right": 0, "failed": 0}, []
+    names, counts, wrong = sorted(expected), {"right": 0, "failed": 0}, []
 
-    def reader(number, shop):
+    def reader(number, large):
         rnd = random.Random(seed + number)
         while time.monotonic() < end and not wrong:
             name = rnd.choice(names)
             try:
-                with open(shop / name, "rb") as f:
-                    start = rnd.randrange(len(s3.expected[name]))
+                with open(large / name, "rb") as f:
+                    start = rnd.randrange(len(expected[name]))
                     length = rnd.choice((1, 4096, 100_000, 1 << 30))
                     f.seek(start)
                     data = f.read(length)
             except OSError:
                 counts["failed"] += 1
                 continue
-            if data != s3.expected[name][start:start + length]:
+            if data != expected[name][start:start + length]:
                 wrong.append((name, start, length))
             counts["right"] += 1
 
     while time.monotonic() < end and not wrong:
         cache = s3.new_cache()
-        with s3.mounted("--timeout", "10", "--cache", cache, "--cache-size", "1M",
-                        "--memory", "16M") as (shop, mount):
+        with s3.mounted("--timeout", "10", "--cache", cache, "--cache-size", "16M",
+                        "--memory", "16M") as (_, mount):
+            large = harness.snapshot_folder(mount, date) / (folder / "large").relative_to("/")
             faults = RandomFaults(s3.proxy, 0.2, seed)
             try:
-                readers = [threading.Thread(target=reader, args=(n, shop)) for n in range(6)]
+                readers = [threading.Thread(target=reader, args=(n, large)) for n in range(6)]
                 for thread in readers:
                     thread.start()
                 for thread in readers:
@@ -434,7 +491,7 @@ def test_soak(s3):
                     assert not thread.is_alive(), "a reader hangs"
             finally:
                 faults.end()
-            s3.check_recovery(shop)
+            s3.check_recovery(large, expected)
         shutil.rmtree(cache)
     print(counts, "faults met:", faults.met)
     assert wrong == [] and faults.met > 0 and counts["right"] > 0

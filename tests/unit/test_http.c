@@ -296,6 +296,27 @@ test_http_date__reads_what_it_writes(void **state)
 	assert_false(http_date_parse("some day", &t));
 }
 
+/* Of requests on their way at once, all were signed with the wrong time; the first that is refused
+ * puts it right, and the others must be worth another try nevertheless. */
+static void
+test_http_clock__counts_from_what_the_request_was_signed_with(void **state)
+{
+	CLEANUP(http_response_fini) struct http_response r = {.status = 403};
+	CLEANUP(buf_fini) struct buf date = BUF_INIT;
+	const int64_t day = 86400;
+	atomic_llong skew = 0;
+
+	(void)state;
+	assert_false(http_clock_corrected(&r, 0, &skew)); /* no date */
+	http_date_append(&date, time_now() - day);
+	buf_appendf(&r.headers, "Date: %s\n", buf_cstr(&date));
+	for (int i = 0; i < 2; i++) {
+		assert_true(http_clock_corrected(&r, 0, &skew));
+		assert_in_range(-atomic_load(&skew), day, day + 60);
+	}
+	assert_false(http_clock_corrected(&r, atomic_load(&skew), &skew));
+}
+
 int
 main(void)
 {
@@ -310,6 +331,7 @@ main(void)
 		cmocka_unit_test(test_http__keeps_its_connection),
 		cmocka_unit_test(test_http__nobody_there),
 		cmocka_unit_test(test_http_date__reads_what_it_writes),
+		cmocka_unit_test(test_http_clock__counts_from_what_the_request_was_signed_with),
 	};
 
 	seal_start();
