@@ -26,7 +26,9 @@ DEFINE_FREEP(struct merge *, merge_free)
 struct merged {
 	const struct tree_item **in; /* n of them, in class order */
 	uint32_t n, main;            /* main: which of them gives the attributes */
-	struct tree_item *owned;     /* NULL when borrowed from a cursor */
+	uint64_t rank; /* how many entries of its directory have lesser names, over all trees:
+			  ascending with the names; 0 for a root */
+	struct tree_item *owned; /* NULL when borrowed from a cursor */
 };
 void merged_fini(struct merged *x);
 /* @to: replaced; owned by the caller. */

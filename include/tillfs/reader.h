@@ -64,6 +64,9 @@ void tree_root(struct tree *t, struct tree_item *ret);
  */
 MUST_CHECK int tree_lookup(const struct tree_item *dir, struct slice name, struct tree_item *ret,
 			   struct err *err);
+/* The same; @ret_less: how many entries have lesser names, also when there is none of that name. */
+MUST_CHECK int tree_lookup_rank(const struct tree_item *dir, struct slice name,
+				struct tree_item *ret, uint64_t *ret_less, struct err *err);
 /* The @index-th entry of a directory in name order.  Return: ERR_NOENT past the end. */
 MUST_CHECK int tree_at(const struct tree_item *dir, uint64_t index, struct tree_item *ret,
 		       struct err *err);

@@ -57,23 +57,6 @@ tree_cursor_seek(struct tree_cursor *c, uint64_t index, struct err *err)
 	return 0;
 }
 
-/* How many names of a leaf are less than @name. */
-static uint32_t
-count_less(const struct dir_node *leaf, struct slice name)
-{
-	uint32_t lo = 0, hi = leaf->n;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (slice_cmp(dir_node_name(leaf, mid), name) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 int
 tree_cursor_seek_name(struct tree_cursor *c, struct slice name, uint64_t *ret_index,
 		      struct err *err)
@@ -88,7 +71,7 @@ tree_cursor_seek_name(struct tree_cursor *c, struct slice name, uint64_t *ret_in
 		return r;
 	c->index = before;
 	if (leaf.node != NULL)
-		c->index += count_less(leaf.node, name);
+		c->index += dir_count_less(leaf.node, name);
 	dir_at_fini(c->tree, &c->leaf);
 	c->leaf = leaf;
 	c->leaf_index = before;

@@ -198,6 +198,7 @@ MUST_CHECK int dir_leaf_at(const struct tree_item *dir, uint64_t *index, struct 
 MUST_CHECK int dir_leaf_for(const struct tree_item *dir, struct slice name, struct dir_at *ret,
 			    uint64_t *ret_index, struct err *err);
 void dir_at_fini(struct tree *t, struct dir_at *at);
+uint32_t dir_count_less(const struct dir_node *leaf, struct slice name); /* names less than @name */
 /* Entry @i of a leaf.  @ret takes its own reference. */
 void item_from(struct tree *t, const struct dir_at *leaf, uint32_t i, struct tree_item *ret);
 

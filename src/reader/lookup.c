@@ -128,26 +128,52 @@ dir_leaf_for(const struct tree_item *dir, struct slice name, struct dir_at *ret,
 	return r;
 }
 
+uint32_t
+dir_count_less(const struct dir_node *leaf, struct slice name)
+{
+	uint32_t lo = 0, hi = leaf->n;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (slice_cmp(dir_node_name(leaf, mid), name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 int
-tree_lookup(const struct tree_item *dir, struct slice name, struct tree_item *ret, struct err *err)
+tree_lookup_rank(const struct tree_item *dir, struct slice name, struct tree_item *ret,
+		 uint64_t *ret_less, struct err *err)
 {
 	struct dir_at leaf;
-	uint64_t before;
 	uint32_t i = UINT32_MAX;
 	int r;
 
 	*ret = (struct tree_item){0};
-	r = dir_leaf_for(dir, name, &leaf, &before, err);
+	r = dir_leaf_for(dir, name, &leaf, ret_less, err);
 	if (r < 0)
 		return r;
-	if (leaf.node != NULL)
+	if (leaf.node != NULL) {
 		i = dir_node_find(leaf.node, name);
+		*ret_less += i != UINT32_MAX ? i : dir_count_less(leaf.node, name);
+	}
 	if (i == UINT32_MAX)
 		r = err_set(err, ERR_NOENT, "no such file");
 	else
 		item_from(dir->tree, &leaf, i, ret);
 	dir_at_fini(dir->tree, &leaf);
 	return r;
+}
+
+int
+tree_lookup(const struct tree_item *dir, struct slice name, struct tree_item *ret, struct err *err)
+{
+	uint64_t less;
+
+	return tree_lookup_rank(dir, name, ret, &less, err);
 }
 
 int

@@ -75,6 +75,7 @@ merged_copy(const struct merged *from, struct merged *to)
 {
 	merged_fini(to);
 	own(to, from->n);
+	to->rank = from->rank;
 	for (uint32_t i = 0; i < from->n; i++) {
 		tree_item_copy(from->in[i], &to->owned[i]);
 		accept(to, &to->owned[i]);
@@ -105,8 +106,11 @@ merged_lookup(const struct merged *dir, struct slice name, struct merged *ret, s
 	own(&found, dir->n);
 	for (uint32_t i = 0; i < dir->n; i++) {
 		struct tree_item *item = &found.owned[found.n];
-		int r = tree_lookup(dir->in[i], name, item, err);
+		uint64_t less;
+		int r = tree_lookup_rank(dir->in[i], name, item, &less, err);
 
+		if (r == 0 || r == ERR_NOENT)
+			found.rank += less;
 		if (r == ERR_NOENT)
 			continue;
 		if (r < 0)
@@ -193,6 +197,7 @@ struct merged_cursor {
 	struct tree_cursor **cursors;   /* n */
 	const struct tree_item **heads; /* what each stands at; NULL: to be read, or at_end */
 	uint32_t n;
+	uint64_t passed; /* entries behind all cursors */
 	struct merged at;
 };
 
@@ -281,12 +286,14 @@ merged_cursor_next(struct merged_cursor *c, const struct merged **ret, struct er
 	 */
 	name = least->entry.name;
 	c->at.n = c->at.main = 0;
+	c->at.rank = c->passed;
 	for (uint32_t i = 0; i < c->n; i++) {
 		if (c->heads[i] == &at_end || !slice_equal(c->heads[i]->entry.name, name))
 			continue;
 		if (fits(&c->at, &c->heads[i]->entry))
 			accept(&c->at, c->heads[i]);
 		c->heads[i] = NULL;
+		c->passed++;
 	}
 	*ret = &c->at;
 	return 0;
@@ -298,6 +305,8 @@ merged_cursor_seek(struct merged_cursor *c, uint64_t index, struct err *err)
 	const struct merged *skipped;
 	uint64_t start = c->n == 1 ? index : 0;
 	int r = 0;
+
+	c->passed = start;
 
 	for (uint32_t i = 0; i < c->n && r == 0; i++) {
 		r = tree_cursor_seek(c->cursors[i], start, err);

@@ -4,6 +4,8 @@
 #include "private.h"
 #include "tillfs/seal.h"
 
+#define RANK_BITS 20u /* of an inode number: its place in the folder */
+
 enum ino_kind { INO_PATH = 1, INO_LINKED = 2, INO_OWN = 3 };
 
 static uint64_t
@@ -29,29 +31,64 @@ view_ino_own(struct slice path)
 	return ino_of(&b);
 }
 
-uint64_t
-view_ino_inside(const struct snapshot_id *snapshot, struct slice path, const struct entry *e)
+/* The number of what has several links is that of the source's inode. */
+static uint64_t
+ino_of_linked(const struct snapshot_id *snapshot, const struct entry *e)
 {
 	CLEANUP(buf_fini) struct buf b = BUF_INIT;
-	bool linked = e != NULL && e->type != ENTRY_DIR && e->nlink > 1;
 
-	buf_append_u8(&b, linked ? INO_LINKED : INO_PATH);
+	buf_append_u8(&b, INO_LINKED);
 	buf_append(&b, snapshot->h.b, sizeof snapshot->h.b);
-	if (linked) {
-		buf_append_u64le(&b, e->dev);
-		buf_append_u64le(&b, e->ino);
-	} else {
-		buf_append(&b, path.p, path.len);
-	}
+	buf_append_u64le(&b, e->dev);
+	buf_append_u64le(&b, e->ino);
 	return ino_of(&b);
+}
+
+static uint64_t
+ino_of_path(const struct snapshot_id *snapshot, struct slice path)
+{
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+
+	buf_append_u8(&b, INO_PATH);
+	buf_append(&b, snapshot->h.b, sizeof snapshot->h.b);
+	buf_append(&b, path.p, path.len);
+	return ino_of(&b);
+}
+
+static struct slice
+folder_of(struct slice path)
+{
+	const uint8_t *slash = memrchr(path.p, '/', path.len);
+
+	return slice_of(path.p, slash != NULL ? (size_t)(slash - path.p) : 0);
+}
+
+/*
+ * In a folder, numbers ascend with the names: who copies a folder opens its files in the order of
+ * their numbers (cp does), and they lie in the order of their names.
+ */
+uint64_t
+view_ino_inside(const struct snapshot_id *snapshot, struct slice path, const struct entry *e,
+		uint64_t rank)
+{
+	uint64_t folder;
+
+	if (e != NULL && e->type != ENTRY_DIR && e->nlink > 1)
+		return ino_of_linked(snapshot, e);
+	if (path.len == 0 || rank >= UINT64_C(1) << RANK_BITS)
+		return ino_of_path(snapshot, path);
+	folder = ino_of_path(snapshot, folder_of(path));
+	return (folder << RANK_BITS & INT64_MAX) | rank | UINT64_C(1) << 62;
 }
 
 /* Everything but a directory's link count. */
 static void
-fill(const struct view_snap *s, const struct entry *e, struct slice path, struct view_attr *ret)
+fill(const struct view_snap *s, const struct merged *x, struct slice path, struct view_attr *ret)
 {
+	const struct entry *e = merged_entry(x);
+
 	*ret = (struct view_attr){
-		.ino = view_ino_inside(&s->name.id, path, e),
+		.ino = view_ino_inside(&s->name.id, path, e, x->rank),
 		.type = e->type,
 		.mode = e->mode & 07777,
 		.uid = e->uid,
@@ -84,7 +121,7 @@ view_attr_cheap(const struct view_snap *s, const struct merged *x, struct slice 
 {
 	uint64_t subdirs = 0, bare = 0;
 
-	fill(s, merged_entry(x), path, ret);
+	fill(s, x, path, ret);
 	if (ret->type != ENTRY_DIR)
 		return true;
 	for (uint32_t i = 0; i < x->n; i++) {

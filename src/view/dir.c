@@ -77,31 +77,37 @@ view_close_dirs(struct view *v)
 		view_closedir(v, LIST_FIRST(&v->dirs));
 }
 
-/* The inode number of a directory node, without reading anything. */
+/* The inode number of a directory node.  A store that is gone costs the true one of `..`. */
 static uint64_t
-ino_of_dir(const struct view_node *n)
+ino_of_dir(struct view *v, struct view_node *n)
 {
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
+	struct view_entry *e;
+	uint64_t rank = 0;
 
 	if (!view_node_is_inside(n)) {
 		view_node_path(n, &path);
 		return view_ino_own(buf_slice(&path));
 	}
+	if (view_entry_get(v, n, &e, NULL) == 0) {
+		rank = e->at.rank;
+		view_entry_put(v, e);
+	}
 	view_node_path_below(n, VIEW_SNAPSHOT, &path);
-	return view_ino_inside(&n->snap->name.id, buf_slice(&path), NULL);
+	return view_ino_inside(&n->snap->name.id, buf_slice(&path), NULL, rank);
 }
 
 /* `.` and `..`. */
 static void
-read_dot(const struct view_dir *d, uint64_t off, struct view_dirent *ret)
+read_dot(struct view *v, const struct view_dir *d, uint64_t off, struct view_dirent *ret)
 {
-	const struct view_node *n = d->node;
+	struct view_node *n = d->node;
 
 	if (off == 1 && n->parent != NULL)
 		n = n->parent;
 	ret->name = slice_str(off == 0 ? "." : "..");
 	ret->type = ENTRY_DIR;
-	ret->ino = ino_of_dir(n);
+	ret->ino = ino_of_dir(v, n);
 }
 
 static enum entry_type
@@ -202,7 +208,7 @@ read_inside(struct view *v, struct view_dir *d, uint64_t index, struct view_dire
 		*node = view_node_get(v, d->node, VIEW_INSIDE, ret->name, d->node->snap);
 		ret->ino = ret->attr.ino;
 	} else {
-		ret->ino = view_ino_inside(&snap->name.id, path, merged_entry(x));
+		ret->ino = view_ino_inside(&snap->name.id, path, merged_entry(x), x->rank);
 	}
 	d->path.len = dir_len;
 	return 0;
@@ -216,7 +222,7 @@ view_readdir(struct view *v, struct view_dir *d, uint64_t off, struct view_diren
 	if (node != NULL)
 		*node = NULL;
 	if (off < OFF_FIRST) {
-		read_dot(d, off, ret);
+		read_dot(v, d, off, ret);
 		return 0;
 	}
 	if (d->listing != NULL)

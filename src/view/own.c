@@ -219,7 +219,7 @@ view_own_ino(const struct view_node *dir, const struct view_own *own)
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 
 	if (own->kind == VIEW_SNAPSHOT)
-		return view_ino_inside(&own->snapshot->name.id, slice_str(""), NULL);
+		return view_ino_inside(&own->snapshot->name.id, slice_str(""), NULL, 0);
 	view_node_path(dir, &path);
 	if (path.len > 0)
 		buf_append_u8(&path, '/');

@@ -218,8 +218,9 @@ MUST_CHECK int view_listing_at(struct view_listing *l, uint64_t index, const str
 /* ---- attributes ------------------------------------------------------------------------ */
 
 uint64_t view_ino_own(struct slice path);
+/* @e: NULL: a directory; @rank: as merged has it */
 uint64_t view_ino_inside(const struct snapshot_id *snapshot, struct slice path,
-			 const struct entry *e);
+			 const struct entry *e, uint64_t rank);
 
 /**
  * view_attr_inside - attributes of an entry of a snapshot.

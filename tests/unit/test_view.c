@@ -392,6 +392,13 @@ ino_by_the_book(uint8_t kind, const struct snapshot_name *s, const char *path)
 	return ino < 2 ? ino + 1 : ino;
 }
 
+/* The @rank-th entry of a folder. */
+static uint64_t
+ranked_ino_by_the_book(const struct snapshot_name *s, const char *folder, uint64_t rank)
+{
+	return (ino_by_the_book(1, s, folder) << 20 & INT64_MAX) | UINT64_C(1) << 62 | rank;
+}
+
 static uint64_t
 ino_at(struct view *v, const char *path)
 {
@@ -401,14 +408,15 @@ ino_at(struct view *v, const char *path)
 	return attr.ino;
 }
 
-/* A directory's listing tells the same inode numbers as its entries. */
+/* A directory's listing tells the same inode numbers as its entries; with @ascend, in order. */
 static void
-check_listed_inos(struct view *v, const char *path)
+check_listed_inos(struct view *v, const char *path, bool ascend)
 {
 	struct view_node *node = node_at(v, path, NULL);
 	struct err err = ERR_INIT;
 	struct view_dirent e;
 	struct view_dir *d;
+	uint64_t last = 0;
 
 	CHECK_OK(view_opendir(v, node, &d, &err), &err);
 	for (uint64_t off = 2; view_readdir(v, d, off, &e, NULL, &err) == 0; off = e.next_off) {
@@ -416,6 +424,8 @@ check_listed_inos(struct view *v, const char *path)
 		char *child = str_format("%s/%.*s", path, (int)e.name.len, (const char *)e.name.p);
 
 		assert_int_equal(e.ino, ino_at(v, child));
+		assert_true(!ascend || e.ino > last);
+		last = e.ino;
 	}
 	view_closedir(v, d);
 	view_unref(v, node, 1);
@@ -439,17 +449,39 @@ test_view__inode_numbers_are_those_of_the_format(void **state)
 
 	assert_int_equal(ino_at(m.view, SNAP), ino_by_the_book(1, &s, ""));
 	assert_int_equal(ino_at(m.view, SNAP "/src/dir/file"),
-			 ino_by_the_book(1, &s, "src/dir/file"));
+			 ranked_ino_by_the_book(&s, "src/dir", 0));
+	assert_int_equal(ino_at(m.view, SNAP "/src/dir"), ranked_ino_by_the_book(&s, "src", 1));
 	assert_int_equal(ino_at(m.view, "by-date/" DAY), ino_by_the_book(3, NULL, "by-date/" DAY));
 	assert_int_equal(ino_at(m.view, ""), ino_by_the_book(3, NULL, ""));
 	view_unref(m.view, node_at(m.view, SNAP "/src/dir/linked", &a), 1);
 	view_unref(m.view, node_at(m.view, SNAP "/src/again", &b), 1);
 	assert_int_equal(a.ino, b.ino);
 	assert_int_equal(a.nlink, 2);
-	check_listed_inos(m.view, SNAP "/src/dir");
-	check_listed_inos(m.view, SNAP "/src");
-	check_listed_inos(m.view, "by-date/" DAY);
-	check_listed_inos(m.view, "by-host/till-03");
+	check_listed_inos(m.view, SNAP "/src/dir", false);
+	check_listed_inos(m.view, SNAP "/src", false);
+	check_listed_inos(m.view, "by-date/" DAY, false);
+	check_listed_inos(m.view, "by-host/till-03", false);
+}
+
+static void
+test_view__inode_numbers_ascend_with_names(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new(FIXTURE_CLASSES);
+	CLEANUP(mounted_fini) struct mounted m = {0};
+
+	(void)state;
+	fixture_writer(fx, "till-03");
+	make_mixed();
+	for (int i = 0; i < 60; i++) {
+		CLEANUP(freep)
+		char *mixed = str_format("src/team/f%02d%s", i, i % 3 ? "" : ".staff");
+
+		fixture_write(mixed, "x");
+	}
+	fixture_backup(fx, "till-03", DAY, TIME);
+	m = mounted_new(fx);
+	check_listed_inos(m.view, SNAP "/src", true);
+	check_listed_inos(m.view, SNAP "/src/team", true);
 }
 
 static void
@@ -725,6 +757,7 @@ main(void)
 		cmocka_unit_test(test_view__classes_merge_into_the_tree_that_was_backed_up),
 		cmocka_unit_test(test_view__offsets_lead_back_to_where_they_were_told),
 		cmocka_unit_test(test_view__inode_numbers_are_those_of_the_format),
+		cmocka_unit_test(test_view__inode_numbers_ascend_with_names),
 		cmocka_unit_test(test_view__holes_show_in_the_block_count),
 		cmocka_unit_test(test_view__provenance_can_be_asked_for_but_is_not_listed),
 		cmocka_unit_test(test_view__a_snapshot_without_attributes_says_so_once_for_all),
