@@ -13,10 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_MS      200 /* between looks whether to stop */
-#define COMPLAIN_MAX 4096u
-#define COMPLAIN_END 400u /* as much of it stands in a message */
-#define POLL_EXIT_US 10000
+#define LOOK_MS       200 /* between looks whether to stop */
+#define COMPLAIN_MAX  4096u
+#define COMPLAIN_END  400u /* as much of it stands in a message */
+#define POLL_EXIT_US  10000
+#define PIECES_A_LOOK 256
 
 extern char **environ;
 
@@ -109,14 +110,17 @@ still_wanted(const struct command_run *c, struct err *err)
 	return 0;
 }
 
-/* Keeps the end of what it says on standard error. */
+/* Keeps the end of what it says on standard error; who never stops is heard again later. */
 static void
 hear_complaints(struct command_run *c)
 {
 	uint8_t piece[1024];
 	ssize_t n;
 
-	while (c->complaints >= 0 && (n = read(c->complaints, piece, sizeof piece)) >= 0) {
+	for (int i = 0; i < PIECES_A_LOOK && c->complaints >= 0; i++) {
+		n = read(c->complaints, piece, sizeof piece);
+		if (n < 0)
+			return;
 		if (n == 0) {
 			closep(&c->complaints);
 			return;

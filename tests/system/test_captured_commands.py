@@ -57,14 +57,18 @@ command = /no/such/program
 [capture slow]
 command = echo begun; sleep 600 & wait
 timeout = 1
+[capture endless]
+command = yes >&2
+timeout = 1
 """)
     done = repo.backup("--json", files, code=3)
     assert {p: n.split(":")[0] for p, n in notes_of(done).items()} == {
-        f"captures/{name}": "failed" for name in ("bad", "killed", "missing", "slow")}
+        f"captures/{name}": "failed" for name in ("bad", "endless", "killed", "missing", "slow")}
     assert 'status 7: no such "database"' in notes_of(done)["captures/bad"]
     assert "signal 9" in notes_of(done)["captures/killed"]
     assert "longer than 1 s" in notes_of(done)["captures/slow"]
-    assert repo.snapshots()[-1]["not_captured"] == 4
+    assert "longer than 1 s" in notes_of(done)["captures/endless"]
+    assert repo.snapshots()[-1]["not_captured"] == 5
     listed = repo.ls("-R", "latest").stdout.split()
     assert [name for name in listed if name.startswith(("captures", "dumps"))] == \
         ["captures", "dumps", "dumps/sales", "dumps/sales/good.txt"]
