@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import shlex
+import signal
 import subprocess
 import tempfile
 import time
@@ -53,6 +54,8 @@ class Tillfs:
 
     def start(self, *args, **how):
         how.setdefault("stdin", subprocess.DEVNULL)
+        # A shell's background job, as a test run may be, ignores Ctrl-C, and its children with it.
+        how.setdefault("preexec_fn", lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         return subprocess.Popen([BINARY, *map(os.fspath, args)], env=self.env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
 
