@@ -448,7 +448,8 @@ def test_a_clock_that_is_off_by_a_day(s3, folder, days):
 def test_soak(s3, folder):
     """Random readers under random faults: every byte that is read is compared.
 
-    What they read is more than the cache holds, so that it is asked for again and again.
+    What they read is more than the cache holds, and the kernel forgets it, so that it is asked for
+    again and again.
     """
     date = "2026-11-22"
     harness.write_files(folder / "large", {f"{i:02}.db": os.urandom(1_500_000) for i in range(20)})
@@ -465,6 +466,7 @@ def test_soak(s3, folder):
             name = rnd.choice(names)
             try:
                 with open(large / name, "rb") as f:
+                    os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                     start = rnd.randrange(len(expected[name]))
                     length = rnd.choice((1, 4096, 100_000, 1 << 30))
                     f.seek(start)
