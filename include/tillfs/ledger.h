@@ -157,6 +157,7 @@ struct ledger_admin {
 	struct buf roster_box;
 	int64_t since;
 	bool removed;
+	int64_t removed_at; /* the time of the entry that did it */
 };
 
 struct ledger_writer_key {

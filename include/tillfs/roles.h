@@ -86,8 +86,14 @@ struct roles_wish {
 };
 /**
  * roles_grant - grant.
- * Return: 0, ERR_NOENT when nothing matches, ERR_INVALID for what makes no sense, or as repo_decide
- * and repo_hand_over.
+ *
+ * A section that any snapshot of its writer names under another class than the granted one isn't
+ * handed over, nor anything else then: whoever took a till over could ask for it so.
+ *
+ * Cost: a small read a granted snapshot and pack, and with named classes also one each other
+ * snapshot of the writers; several at a time.
+ * Return: 0, ERR_NOENT when nothing matches, ERR_INVALID for what makes no sense, ERR_CORRUPT when
+ * snapshots contradict each other about a section's class, or as repo_decide and repo_hand_over.
  */
 MUST_CHECK int roles_grant(struct repo *r, const struct roles_wish *wish,
 			   const struct roles_options *o, struct roles_handed *ret,

@@ -172,14 +172,30 @@ get_clear(struct slice cbor, struct grant *g, struct sealed_body *body, struct e
 	return cbor_rd_done(&rd);
 }
 
-/* Somebody who was an admin when it was made may be none any more; what he gave, he gave. */
-static const struct ledger_admin *
-author_of(const struct ledger_state *admins, const struct fingerprint *f)
+/*
+ * What an admin gave before being removed stays given.  Of a reseal its time isn't asked: its keys
+ * prove themselves, and a new admin would lose old snapshots over a clock that goes wrong.
+ */
+static bool
+gave_in_time(const struct ledger_admin *a, const struct grant *g)
 {
-	for (size_t i = 0; i < admins->n_admins; i++)
-		if (hash_equal(&admins->admins[i].fingerprint.h, &f->h))
-			return &admins->admins[i];
-	return NULL;
+	return !a->removed || g->reseal || g->time <= a->removed_at;
+}
+
+/* Who was removed and added again has two items. */
+static const struct ledger_admin *
+author_of(const struct ledger_state *admins, const struct grant *g)
+{
+	const struct ledger_admin *ret = NULL;
+
+	for (size_t i = 0; i < admins->n_admins; i++) {
+		const struct ledger_admin *a = &admins->admins[i];
+
+		if (hash_equal(&a->fingerprint.h, &g->author.h) &&
+		    (ret == NULL || gave_in_time(a, g)))
+			ret = a;
+	}
+	return ret;
 }
 
 static int
@@ -187,16 +203,23 @@ check_author(const struct object *object, const struct grant *g, const struct le
 	     struct err *err)
 {
 	const struct ledger_admin *author;
+	int r;
 
 	if (memcmp(g->repo.b, admins->repo.b, sizeof g->repo.b) != 0)
 		return err_set(err, ERR_CORRUPT, "it belongs to another repository, %s",
 			       hex_bytes(g->repo.b, sizeof g->repo.b).s);
-	author = author_of(admins, &g->author);
+	author = author_of(admins, g);
 	if (author == NULL)
 		return err_set(err, ERR_AUTH, "its author %s never was an admin",
 			       hex_short(&g->author.h).s);
-	return object_verify(kind_of(g->reseal), object->signed_bytes, object->signature,
-			     &author->sign_pk, err);
+	r = object_verify(kind_of(g->reseal), object->signed_bytes, object->signature,
+			  &author->sign_pk, err);
+	if (r == 0 && !gave_in_time(author, g))
+		r = err_set(err, ERR_AUTH,
+			    "its author %s was removed as an admin at %s, before it was made; ask "
+			    "an admin for a new one",
+			    hex_short(&g->author.h).s, time_format_rfc3339(author->removed_at).s);
+	return r;
 }
 
 static int

@@ -89,6 +89,7 @@ remove_admin(struct step *s, const struct decision *d)
 	if (count_admins(&s->next) == 1)
 		return refuse(s, "it removes the last admin");
 	a->removed = true;
+	a->removed_at = s->entry->time;
 	return 0;
 }
 

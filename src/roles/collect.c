@@ -27,6 +27,7 @@ job_fini(struct job *j)
 	bag_fini(&j->bag);
 	free(j->names);
 	free(j->packs);
+	claims_fini(&j->claims);
 	pthread_mutex_destroy(&j->lock);
 }
 
@@ -145,25 +146,52 @@ collect_whole(struct job *j, const struct snapshot_name *name, struct err *err)
 	return 0;
 }
 
-/* The wanted classes of a snapshot, and their packs. */
+/* Under lock.  A grant of all classes has no border between them to keep. */
+static void
+note_claims(struct job *j, size_t i, const struct snapshot_class *c, bool granted)
+{
+	struct claim claim = {.writer = j->names[i].writer,
+			      .snapshot = (uint32_t)i,
+			      .granted = granted};
+
+	if (j->wish->n_classes == 0)
+		return;
+	memcpy(claim.class_name, c->name, sizeof claim.class_name);
+	for (size_t k = 0; k < c->n_packs; k++) {
+		claim.pack = c->packs[k].id;
+		claim.ordinal = c->packs[k].ordinal;
+		claims_add(&j->claims, &claim);
+	}
+}
+
+/* Under lock. */
+static void
+want_class(struct job *j, const struct writer_id *writer, const struct snapshot_class *c)
+{
+	for (size_t k = 0; k < c->n_packs; k++)
+		want(j, &(struct wanted_pack){c->packs[k].id, *writer,
+					      UINT64_C(1) << c->packs[k].ordinal});
+}
+
+/* The wanted classes of snapshot @i, and their packs. */
 static int
-collect_classes(struct job *j, const struct snapshot_name *name, struct err *err)
+collect_classes(struct job *j, size_t i, struct err *err)
 {
 	CLEANUP(repo_opened_freep) struct repo_opened *o = NULL;
+	const struct snapshot_name *name = &j->names[i];
 	bool any = false;
 	int r = repo_snapshot_open(j->repo, name, &o, err);
 
-	for (size_t i = 0; r == 0 && i < o->n_classes; i++) {
-		const struct snapshot_class *c = o->classes[i];
+	for (size_t k = 0; r == 0 && k < o->n_classes; k++) {
+		bool granted = i < j->n_names && wants_class(j->wish, o->classes[k]->name);
 
-		if (!wants_class(j->wish, c->name))
-			continue;
-		any = true;
-		r = add_part(j, o->snapshot, o->ordinals[i], err);
+		if (granted)
+			r = add_part(j, o->snapshot, o->ordinals[k], err);
+		any = any || granted;
 		pthread_mutex_lock(&j->lock);
-		for (size_t k = 0; r == 0 && k < c->n_packs; k++)
-			want(j, &(struct wanted_pack){c->packs[k].id, name->writer,
-						      UINT64_C(1) << c->packs[k].ordinal});
+		note_claims(j, i, o->classes[k], granted);
+		if (granted && r == 0)
+			want_class(j, &name->writer, o->classes[k]);
 		pthread_mutex_unlock(&j->lock);
 	}
 	if (r < 0 || !any)
@@ -178,9 +206,10 @@ static int
 collect_snapshot(void *arg, size_t i, struct err *err)
 {
 	struct job *j = arg;
-	int r = j->wish == NULL ? collect_whole(j, &j->names[i], err)
-				: collect_classes(j, &j->names[i], err);
+	int r = j->wish == NULL ? collect_whole(j, &j->names[i], err) : collect_classes(j, i, err);
 
+	if (r < 0 && i >= j->n_names)
+		r = err_add(err, r, "what is granted can't be compared with another snapshot");
 	return r < 0 ? skip_or_stop(j, r, err) : 0;
 }
 
@@ -258,8 +287,11 @@ int
 collect(struct job *j, struct err *err)
 {
 	const struct progress_sink *sink = &j->options->progress;
-	int r = crew_run("reading snapshots", j->n_names, collect_snapshot, j, sink, err);
+	int r = crew_run("reading snapshots", j->n_names + j->n_compared, collect_snapshot, j, sink,
+			 err);
 
+	if (r == 0)
+		r = claims_check(j, err);
 	if (r == 0 && j->wish == NULL)
 		r = store_list(repo_store(j->repo), "packs/", false, list_pack, j, err);
 	if (r < 0)

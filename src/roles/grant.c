@@ -71,13 +71,19 @@ make_cover(struct repo *r, const struct roles_wish *w, struct grant_cover *ret, 
 }
 
 static bool
+is_covered_writer(const struct grant_cover *c, const struct writer_id *writer)
+{
+	for (size_t i = 0; i < c->n_writers; i++)
+		if (writer_id_equal(&c->writers[i], writer))
+			return true;
+	return c->n_writers == 0;
+}
+
+static bool
 is_covered(const struct grant_cover *c, const struct snapshot_name *name)
 {
-	bool writer = c->n_writers == 0;
-
-	for (size_t i = 0; i < c->n_writers && !writer; i++)
-		writer = writer_id_equal(&c->writers[i], &name->writer);
-	return writer && (!c->has_from || name->date.days >= c->from.days) &&
+	return is_covered_writer(c, &name->writer) &&
+	       (!c->has_from || name->date.days >= c->from.days) &&
 	       (!c->has_until || name->date.days <= c->until.days);
 }
 
@@ -94,6 +100,35 @@ name_covered(struct job *j, const struct grant_cover *c)
 			j->names[j->n_names++] = list->snapshots[i].name;
 }
 
+/* The other snapshots of a writer of whom anything is granted. */
+static void
+name_others_of(struct job *j, const struct grant_cover *c, const struct writer_id *writer)
+{
+	CLEANUP(freep) struct snapshot_name *chain = NULL;
+	size_t n, n_others = 0, end = j->n_names + j->n_compared;
+
+	repo_chain(j->repo, writer, &chain, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!is_covered(c, &chain[i]))
+			chain[n_others++] = chain[i];
+	if (n_others == 0 || n_others == n)
+		return;
+	j->names = mem_grow(j->names, end + n_others, sizeof *j->names);
+	memcpy(&j->names[end], chain, n_others * sizeof *chain);
+	j->n_compared += n_others;
+}
+
+/* A grant of all classes has no border between them to keep. */
+static void
+name_compared(struct job *j, const struct grant_cover *c)
+{
+	const struct ledger_state *s = repo_ledger(j->repo);
+
+	for (size_t i = 0; c->n_classes > 0 && i < s->n_writers; i++)
+		if (is_covered_writer(c, &s->writers[i].id))
+			name_others_of(j, c, &s->writers[i].id);
+}
+
 static int
 grant_once(struct repo *r, const struct roles_wish *w, struct grant_cover *c,
 	   const struct roles_options *o, struct roles_handed *ret, struct err *err)
@@ -108,6 +143,7 @@ grant_once(struct repo *r, const struct roles_wish *w, struct grant_cover *c,
 
 	job_init(&j, r, o, w, ret);
 	name_covered(&j, c);
+	name_compared(&j, c);
 	k = collect(&j, err);
 	if (k < 0 || ret->snapshots == 0)
 		return k;

@@ -3,6 +3,7 @@
  *
  *	crew.c      a piece of work for each of many things, several at a time
  *	bag.c       keys being collected, in secret memory
+ *	claims.c    which snapshot says that a section is of which class
  *	collect.c   the keys of snapshots' parts and of packs' sections
  *	handover.c  a bag becomes grants or reseals in the store
  *	admin.c, writer.c, grant.c   the jobs
@@ -39,6 +40,28 @@ void bag_add_part(struct bag *b, const struct granted_part *part);
 void bag_add_section(struct bag *b, const struct granted_section *section);
 void bag_fini(struct bag *b);
 
+/* ---- claims.c ----------------------------------------------------------------------------- */
+
+struct job;
+
+/* A snapshot says that a section of a pack is of a class. */
+struct claim {
+	struct pack_id pack;
+	struct writer_id writer;
+	uint32_t ordinal;
+	uint32_t snapshot; /* number among the job's names */
+	bool granted;      /* the section's key would be handed over for it */
+	char class_name[CLASS_NAME_MAX + 1];
+};
+struct claims {
+	struct claim *v;
+	size_t n, cap;
+};
+void claims_add(struct claims *c, const struct claim *claim);
+/* Return: 0, or ERR_CORRUPT for a granted section that is claimed for two classes. */
+MUST_CHECK int claims_check(struct job *j, struct err *err);
+void claims_fini(struct claims *c);
+
 /* ---- collect.c ---------------------------------------------------------------------------- */
 
 /* A pack of which sections are wanted. */
@@ -56,15 +79,19 @@ struct job {
 
 	pthread_mutex_t lock; /* over all that follows, and ret */
 	struct bag bag;
-	struct snapshot_name *names; /* which snapshots */
-	size_t n_names, cap_names;
+	struct snapshot_name *names; /* which snapshots, and behind them those only to compare */
+	size_t n_names, n_compared;
+	struct claims claims;
 	struct wanted_pack *packs;
 	size_t n_packs, cap_packs;
 };
 void job_init(struct job *j, struct repo *r, const struct roles_options *o,
 	      const struct roles_wish *wish, struct roles_handed *ret);
 void job_fini(struct job *j);
-/* Fills the bag from the named snapshots; with no wish also from every pack in the store. */
+/*
+ * Fills the bag from the named snapshots; with no wish also from every pack in the store.
+ * Return: 0, ERR_CORRUPT when snapshots contradict each other about a wanted section's class, …
+ */
 MUST_CHECK int collect(struct job *j, struct err *err);
 
 /* ---- handover.c --------------------------------------------------------------------------- */

@@ -165,14 +165,19 @@ struct recipe {
 	int64_t later; /* seconds after TIME_1 */
 	struct snapshot_id prev;
 	struct chain_head ledger;
-	struct chain_head head;          /* another writer's, when seq > 0 */
-	const struct recipient *auditor; /* of the class "sales" */
+	struct chain_head head;                             /* another writer's, when seq > 0 */
+	const struct recipient *auditor;                    /* of the class "sales" */
+	const struct pack_place *general_pack, *sales_pack; /* what the classes reach */
 };
 
 static inline void
-class_plain(const char *name, struct buf *ret)
+class_plain(const char *name, const struct pack_place *pack, struct buf *ret)
 {
-	struct snapshot_class c = {0};
+	struct pack_place place = {0};
+	struct snapshot_class c = {.packs = &place, .n_packs = pack != NULL};
+
+	if (pack != NULL)
+		place = *pack;
 
 	(void)snprintf(c.name, sizeof c.name, "%s", name);
 	pack_table_init(&c.root_packs, NULL);
@@ -230,8 +235,8 @@ encode_snapshot(struct fixture *fx, const struct recipe *recipe, struct buf *obj
 	struct snapshot_part_in parts[3];
 
 	snapshot_details_put(&details, &d);
-	class_plain("general", &general);
-	class_plain("sales", &sales);
+	class_plain("general", recipe->general_pack, &general);
+	class_plain("sales", recipe->sales_pack, &sales);
 	parts[0] = (struct snapshot_part_in){buf_slice(&details), admins, n_admins};
 	parts[1] = (struct snapshot_part_in){buf_slice(&general), admins, n_admins};
 	parts[2] = (struct snapshot_part_in){buf_slice(&sales), readers, n_readers};

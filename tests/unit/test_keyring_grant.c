@@ -210,10 +210,44 @@ test_keyring__a_grant_counts_if_its_author_is_or_was_an_admin(void **state)
 	CHECK_REFUSED(open_as(fx, buf_slice(&object), false, fx->auditor, &err), ERR_AUTH, &err,
 		      "never was an admin");
 	fx->state.admins[0].removed = true;
+	fx->state.admins[0].removed_at = TIME_OF_VECTORS;
 	CHECK_OK(open_as(fx, VECTOR(GRANT), false, fx->auditor, &err), &err);
 	fx->state.admins[0].sign_pk = fx->other->sign_pk;
 	CHECK_REFUSED(open_as(fx, VECTOR(GRANT), false, fx->auditor, &err), ERR_AUTH, &err,
 		      "signature");
+}
+
+static int
+grant_counts(const struct ledger_state *admins, struct slice object, struct err *err)
+{
+	CLEANUP(grant_freep) struct grant *g = NULL;
+
+	return grant_read(object, false, admins, &g, err);
+}
+
+static void
+test_keyring__a_grant_made_after_its_authors_removal_is_refused(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new();
+	struct ledger_state twice = fx->state;
+	struct ledger_admin items[2];
+	struct err err = ERR_INIT;
+
+	(void)state;
+	fx->state.admins[0].removed = true;
+	fx->state.admins[0].removed_at = TIME_OF_VECTORS - 1;
+	CHECK_REFUSED(open_as(fx, VECTOR(GRANT), false, fx->auditor, &err), ERR_AUTH, &err,
+		      "was removed as an admin");
+	CHECK_OK(open_as(fx, VECTOR(RESEAL), true, fx->auditor, &err), &err);
+
+	items[0] = items[1] = fx->state.admins[0];
+	items[1].removed = false;
+	twice.admins = items;
+	twice.n_admins = 2;
+	CHECK_OK(grant_counts(&twice, VECTOR(GRANT), &err), &err);
+	items[1].removed = true;
+	CHECK_REFUSED(grant_counts(&twice, VECTOR(GRANT), &err), ERR_AUTH, &err,
+		      "was removed as an admin");
 }
 
 static void
@@ -353,6 +387,7 @@ main(void)
 		cmocka_unit_test(test_keyring__a_grant_of_another_repository_is_refused),
 		cmocka_unit_test(test_keyring__random_grants_come_back),
 		cmocka_unit_test(test_keyring__a_grant_counts_if_its_author_is_or_was_an_admin),
+		cmocka_unit_test(test_keyring__a_grant_made_after_its_authors_removal_is_refused),
 		cmocka_unit_test(test_keyring__no_flipped_bit_and_no_cut_of_a_grant_goes_unnoticed),
 		cmocka_unit_test(test_keyring__grants_with_one_defect_are_refused),
 		cmocka_unit_test(test_keyring__bodies_of_grants_with_one_defect_are_refused),

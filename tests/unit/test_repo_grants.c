@@ -20,18 +20,25 @@ new_grant(struct fixture *fx, const struct identity *to, bool reseal)
 }
 
 static void
-store_grant(struct fixture *fx, const struct identity *to, const struct grant *g)
+store_grant_by(struct fixture *fx, const struct identity *author, const struct identity *to,
+	       const struct grant *g)
 {
 	CLEANUP(buf_fini) struct buf object = BUF_INIT;
 	CLEANUP(freep) char *key = NULL;
 	struct hash id;
 	struct err err = ERR_INIT;
 
-	grant_encode(g, &to->pair->box_pk, fx->admin->pair, fx->codec, &object);
+	grant_encode(g, &to->pair->box_pk, author->pair, fx->codec, &object);
 	seal_hash(object.p, object.len, &id);
 	key = str_format("%s/%s/%s", g->reseal ? "reseal" : "grants", hex(&to->fingerprint.h).s,
 			 hex(&id).s);
 	CHECK_OK(store_create(fx->store, key, buf_slice(&object), &err), &err);
+}
+
+static void
+store_grant(struct fixture *fx, const struct identity *to, const struct grant *g)
+{
+	store_grant_by(fx, fx->admin, to, g);
 }
 
 /* The key of a part, as the admin who grants it has it. */
@@ -384,6 +391,39 @@ test_repo__refresh_disturbs_nobody_who_reads(void **arg)
 	assert_int_equal(repo_ledger(r)->head.seq, 15);
 }
 
+/* The decision to remove somebody counts from the time of its entry on. */
+static void
+test_repo__grants_of_a_removed_admin_count_when_made_before(void **arg)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new();
+	CLEANUP(identity_freep) struct identity *second = new_identity(fx, "second.key");
+	CLEANUP(identity_freep) struct identity *auditor = new_identity(fx, "auditor.key");
+	struct snapshot_name one = add_snapshot(fx, (struct recipe){fx->till, 1});
+	struct granted_part part = part_of(fx, &one, 2);
+	struct grant g = new_grant(fx, auditor, false);
+	struct decision d = {.type = DECISION_REMOVE_ADMIN, .person = second->fingerprint};
+	CLEANUP(repo_closep) struct repo *r = add_admin(fx, second);
+	CLEANUP(repo_closep) struct repo *both = NULL;
+	struct repo *none;
+	struct err err = ERR_INIT;
+
+	(void)arg;
+	CHECK_OK(repo_decide(r, &d, 1, &err), &err);
+	trust_founder(fx, auditor);
+	g.parts = &part;
+	g.n_parts = 1;
+	g.author = second->fingerprint;
+	g.time = time_now() + 3600;
+	store_grant_by(fx, second, auditor, &g);
+	CHECK_FAILS(repo_open(fx->store, auditor, fx->state, &none, &err), ERR_DENIED, &err, "");
+
+	g.time = time_now() - 3600;
+	store_grant_by(fx, second, auditor, &g);
+	both = open_as(fx, auditor);
+	assert_int_equal(count_snapshots(both), 1);
+	check_finding(both, "was removed as an admin");
+}
+
 int
 main(void)
 {
@@ -395,6 +435,7 @@ main(void)
 		cmocka_unit_test(test_repo__standing_grants_of_many_writers_begin_where_they_open),
 		cmocka_unit_test(test_repo__added_admin_reads_old_snapshots_by_reseal),
 		cmocka_unit_test(test_repo__refresh_disturbs_nobody_who_reads),
+		cmocka_unit_test(test_repo__grants_of_a_removed_admin_count_when_made_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
