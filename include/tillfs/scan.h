@@ -32,6 +32,12 @@ void scanner_reset(struct scanner *s); /* nothing is counted yet */
 void scanner_free(struct scanner *s);  /* wiped */
 DEFINE_FREEP(struct scanner *, scanner_free)
 
+/* A value of a database, by itself; whole numbers count as their digits. */
+void scan_value(struct scanner *s, const struct db_value *v);
+/* The tables whose values are looked at, one a row; virtual ones have others behind them. */
+#define SCAN_TABLES     "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0"
+#define SCAN_TABLES_MAX 100000u
+
 /* "2 card numbers, 1 magnetic track"; for people. */
 void scan_describe(const struct scan_counts *counts, struct buf *ret);
 

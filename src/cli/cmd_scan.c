@@ -6,8 +6,6 @@
 
 #include "scan.h"
 
-#define VALUE_MAX (256u * MIB)
-
 void
 scan_found(struct scanning *s, struct slice path, const struct scan_counts *counts)
 {
@@ -52,7 +50,7 @@ int
 scan_files(const struct db_files *files, struct scan_counts *ret, struct err *err)
 {
 	CLEANUP(db_read_closep) struct db_read *db = NULL;
-	const struct db_limits limits = {.value = VALUE_MAX};
+	const struct db_limits limits = {.value = SCAN_VALUE_MAX};
 	int r;
 
 	*ret = (struct scan_counts){0};
@@ -90,9 +88,11 @@ finish(struct scanning *s, struct err *err)
 int
 cmd_scan(struct cli *c, struct err *err)
 {
-	struct scanning s = {.c = c, .scanner = scanner_new()};
-	int r = 0;
+	CLEANUP(records_host_stopp) struct records_host *host = NULL;
+	struct scanning s = {.c = c};
+	int r = records_host_start(passphrase_forget, &host, err);
 
+	s.host = host;
 	for (size_t i = 0; r == 0 && i < c->operands.n; i++) {
 		const char *what = operand(c, i);
 
@@ -104,7 +104,6 @@ cmd_scan(struct cli *c, struct err *err)
 	}
 	if (r == 0)
 		r = finish(&s, err);
-	scanner_free(s.scanner);
 	buf_fini(&s.json);
 	return r;
 }

@@ -2,7 +2,6 @@
  * scan_snapshot.c - tillfs scan: files of a snapshot.
  */
 #include "scan.h"
-#include "tillfs/records.h"
 
 #define PIECE_LEN (1u * MIB)
 
@@ -34,67 +33,62 @@ scan_bytes(struct tree_file *file, struct scan_counts *ret, struct err *err)
 }
 
 static int
-read_file(void *arg, uint64_t off, void *p, size_t len, struct err *err)
+scan_tables(struct scan_walk *w, const struct merged *dir, struct slice name,
+	    struct scan_counts *ret, struct err *err)
 {
-	size_t done = 0;
+	CLEANUP(records_files_close) struct records_files files = {0};
+	int r = records_files_open(dir, name, &files, err);
 
-	while (done < len) {
-		size_t got;
-		int r = tree_file_read(arg, off + done, (uint8_t *)p + done, len - done, &got, err);
+	return r < 0 ? r : scan_stored(w->s->host, &files, ret, err);
+}
 
-		if (r < 0)
-			return r;
-		if (got == 0)
-			return err_set(err, ERR_CORRUPT, "the content ends before the file's size");
-		done += got;
-	}
+static int
+scan_whole_file(const struct merged *x, struct scan_counts *ret, struct err *err)
+{
+	CLEANUP(tree_file_closep) struct tree_file *file = NULL;
+	int r = tree_file_open(merged_item(x), &file, err);
+
+	return r < 0 ? r : scan_bytes(file, ret, err);
+}
+
+/* What the tables had before they failed may be in the bytes too: the larger counts are taken. */
+static int
+scan_damaged(struct scan_walk *w, const struct merged *x, const struct err *why,
+	     struct scan_counts *ret, struct err *err)
+{
+	CLEANUP(freep)
+	char *text = str_format("its tables could not be read, and its bytes were looked at "
+				"instead: %s",
+				why->msg);
+	struct scan_counts bytes = {0};
+	int r = scan_whole_file(x, &bytes, err);
+
+	if (r < 0)
+		return r;
+	ret->cards = max_u64(ret->cards, bytes.cards);
+	ret->tracks = max_u64(ret->tracks, bytes.tracks);
+	scan_not_read(w->s, buf_slice(&w->path), text);
 	return 0;
 }
 
-static struct db_source
-source_of(struct tree_file *f)
-{
-	return f == NULL ? (struct db_source){0}
-			 : (struct db_source){tree_file_size(f), read_file, f};
-}
-
-static int
-scan_stored_database(const struct merged *dir, struct slice name, struct scan_counts *ret,
-		     struct err *err)
-{
-	struct records_files open = {0};
-	int r = records_files_open(dir, name, &open, err);
-
-	if (r == 0) {
-		const struct db_files files = {.main = source_of(open.main),
-					       .wal = source_of(open.wal),
-					       .journal = source_of(open.journal)};
-
-		r = scan_files(&files, ret, err);
-	}
-	records_files_close(&open);
-	return r;
-}
-
-/* @dir: the folder it is in, or NULL. */
+/* @dir: the folder it is in. */
 static int
 scan_one(struct scan_walk *w, const struct merged *dir, const struct merged *x, struct err *err)
 {
-	CLEANUP(tree_file_closep) struct tree_file *file = NULL;
 	struct scan_counts counts = {0};
+	struct err why = ERR_INIT;
 	bool is_database = false;
-	int r = ERR_NOENT;
+	int r;
 
 	if (merged_entry(x)->type != ENTRY_FILE)
 		return 0;
 	w->bytes += merged_entry(x)->size;
-	if (dir != NULL && records_is_database(x, &is_database, NULL) == 0 && is_database)
-		r = scan_stored_database(dir, merged_entry(x)->name, &counts, NULL);
-	if (r < 0) {
-		r = tree_file_open(merged_item(x), &file, err);
-		if (r == 0)
-			r = scan_bytes(file, &counts, err);
-	}
+	if (records_is_database(x, &is_database, NULL) < 0 || !is_database)
+		r = scan_whole_file(x, &counts, err);
+	else if (scan_tables(w, dir, merged_entry(x)->name, &counts, &why) < 0)
+		r = scan_damaged(w, x, &why, &counts, err);
+	else
+		r = 0;
 	if (r < 0)
 		return r;
 	scan_found(w->s, buf_slice(&w->path), &counts);

@@ -8,8 +8,6 @@
 
 #include "scan/internal.h"
 
-#define TABLES_MAX 100000u
-
 struct table_names {
 	struct buf *v;
 	size_t n, cap;
@@ -23,15 +21,12 @@ table_names_fini(struct table_names *t)
 	free(t->v);
 }
 
-/* Virtual tables have others behind them, which are looked at. */
 static int
 list_tables(struct db_read *db, struct table_names *ret, struct err *err)
 {
-	static const char sql[] = "SELECT name FROM sqlite_schema WHERE type = 'table' AND "
-				  "rootpage > 0";
-	int r = db_read_start(db, slice_str(sql), NULL, 0, 0, err);
+	int r = db_read_start(db, slice_str(SCAN_TABLES), NULL, 0, 0, err);
 
-	while (r == 0 && (r = db_read_step(db, err)) == 1 && ret->n < TABLES_MAX) {
+	while (r == 0 && (r = db_read_step(db, err)) == 1 && ret->n < SCAN_TABLES_MAX) {
 		struct db_value v = db_read_value(db, 0);
 
 		r = 0;
@@ -44,7 +39,7 @@ list_tables(struct db_read *db, struct table_names *ret, struct err *err)
 	return r < 0 ? r : 0;
 }
 
-static void
+void
 scan_value(struct scanner *s, const struct db_value *v)
 {
 	struct scan_counts ignored;

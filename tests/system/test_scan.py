@@ -1,5 +1,8 @@
 """tillfs scan finds card numbers in files, databases and snapshots, and prints none."""
 import json
+import os
+import pathlib
+import signal
 import sqlite3
 
 import pytest
@@ -69,6 +72,73 @@ def test_nothing_found_is_exit_status_0(tillfs, data):
         "card data in 0 files\n")
     tillfs("scan", data / "no such file", code=3)
     tillfs("scan", code=2)
+
+
+def busy_reader_of(pid):
+    """The process below a scan that has been reading a database for a second of its time, or None."""
+    def children(of):
+        return [int(p) for p in pathlib.Path(f"/proc/{of}/task/{of}/children").read_text().split()]
+
+    for host in children(pid):
+        if pathlib.Path(f"/proc/{host}/comm").read_text() != "tillfs-records\n":
+            continue
+        for worker in children(host):
+            user_time = int(pathlib.Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[11])
+            if user_time >= os.sysconf("SC_CLK_TCK"):
+                return worker
+    return None
+
+
+def make_hostile(path, number):
+    """A card number that is no text, and a table that takes hours to read."""
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE early(nr INT)")
+    db.execute("INSERT INTO early VALUES(?)", (number,))
+    db.execute("CREATE TABLE slow(a INT)")
+    db.executemany("INSERT INTO slow VALUES(?)", ((i,) for i in range(100000)))
+    db.execute("ALTER TABLE slow ADD COLUMN b AS (length(hex(zeroblob(20000000 + a))))")
+    db.commit()
+    db.close()
+
+
+def test_a_hostile_database_in_a_snapshot_costs_only_itself(repo, tillfs, folder):
+    data = folder / "data"
+    data.mkdir()
+    make_hostile(data / "a-hostile.db", int(PAN))
+    db = sqlite3.connect(data / "b-damaged.db")
+    db.execute("CREATE TABLE t(v)")
+    db.executemany("INSERT INTO t VALUES(?)", ((f"{i} " * 50,) for i in range(2000)))
+    db.commit()
+    db.close()
+    with open(data / "b-damaged.db", "r+b") as f:
+        f.seek(4096 * 3)
+        f.write(b"\xff" * 4096)
+    harness.write_files(data, {"clean.txt": "receipt 4711\n"})
+    config = tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text(config.read_text() + "raw = **\n")
+    repo.backup("data", cwd=folder)
+
+    done = tillfs("scan", *repo.access, "latest:data/b-damaged.db", code=3)
+    assert "not read: data/b-damaged.db: its tables could not be read" in done.stderr
+    assert done.stdout == "1 file looked at, card data in 0 files\n"
+
+    scan = tillfs.start("scan", "--json", *repo.access, "latest")
+    try:
+        harness.wait_until(lambda: scan.poll() is not None or busy_reader_of(scan.pid), 120)
+        assert scan.poll() is None
+        worker = busy_reader_of(scan.pid)
+        assert "Seccomp:\t2\n" in pathlib.Path(f"/proc/{worker}/status").read_text()
+        os.kill(worker, signal.SIGKILL)
+        output, errors = scan.communicate(timeout=harness.TIME_LIMIT)
+    finally:
+        scan.kill()
+        scan.wait()
+    assert scan.returncode == 4, errors
+    told = json.loads(output)
+    assert (told["files"], told["not_read"]) == (3, 2), errors
+    assert told["found"] == [{"path": "data/a-hostile.db", "cards": 1, "tracks": 0}]
+    assert "not read: data/a-hostile.db" in errors and "ended unexpectedly" in errors
+    assert PAN not in output + errors
 
 
 def test_a_backup_warns_when_it_is_asked_to(repo, tillfs, data):
