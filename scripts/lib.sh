@@ -28,7 +28,7 @@ server_packages=(
 )
 # Azurite comes from npm, which some builds of Node.js bring with them.
 command -v npm >/dev/null || server_packages+=(npm)
-bench_packages=(restic borgbackup python3-pyfuse3)
+bench_packages=(restic borgbackup python3-pyfuse3 time)
 
 die() {
 	echo "$(basename "$0"): $*" >&2
