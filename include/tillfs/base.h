@@ -308,6 +308,9 @@ bool utf8_valid(struct slice s);
 /* Appends @s as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_append_string(struct buf *b, struct slice s);
 
+/* Appends @s as a field of CSV, as `sqlite3 -csv` does: in quotes unless it is plain ASCII. */
+void csv_append_string(struct buf *b, struct slice s);
+
 /* Appends a name for messages: as is when printable UTF-8, else with \xNN escapes. */
 void text_append_safe(struct buf *b, struct slice s);
 

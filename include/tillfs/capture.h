@@ -118,7 +118,5 @@ MUST_CHECK int extract_read(struct extract *e, void *p, size_t len, size_t *ret_
 			    struct err *err);
 void extract_free(struct extract *e);
 DEFINE_FREEP(struct extract *, extract_free)
-/* One value, quoted where need be. */
-void csv_append(struct buf *b, struct slice value);
 
 #endif /* TILLFS_CAPTURE_H */

@@ -174,3 +174,24 @@ text_append_bytes(struct buf *b, uint64_t bytes)
 		unit++;
 	buf_appendf(b, "%.1f %s", figure, units[unit]);
 }
+
+void
+csv_append_string(struct buf *b, struct slice s)
+{
+	bool plain = s.len > 0;
+
+	for (size_t i = 0; i < s.len && plain; i++)
+		plain = s.p[i] > ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\'' &&
+			s.p[i] != ',';
+	if (plain) {
+		buf_append(b, s.p, s.len);
+		return;
+	}
+	buf_append_u8(b, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '"')
+			buf_append_u8(b, '"');
+		buf_append_u8(b, s.p[i]);
+	}
+	buf_append_u8(b, '"');
+}

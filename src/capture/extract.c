@@ -63,32 +63,11 @@ extract_begin(struct capture *c, const char *query, unsigned timeout_sec, struct
 		return r;
 	for (unsigned i = 0; i < db_read_columns(e->db); i++) {
 		buf_append_str(&e->text, i > 0 ? "," : "");
-		csv_append(&e->text, db_read_column_name(e->db, i));
+		csv_append_string(&e->text, db_read_column_name(e->db, i));
 	}
 	buf_append_str(&e->text, "\n");
 	*ret = steal_ptr(&e);
 	return 0;
-}
-
-void
-csv_append(struct buf *b, struct slice s)
-{
-	bool plain = s.len > 0;
-
-	for (size_t i = 0; i < s.len && plain; i++)
-		plain = s.p[i] > ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\'' &&
-			s.p[i] != ',';
-	if (plain) {
-		buf_append(b, s.p, s.len);
-		return;
-	}
-	buf_append_u8(b, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '"')
-			buf_append_u8(b, '"');
-		buf_append_u8(b, s.p[i]);
-	}
-	buf_append_u8(b, '"');
 }
 
 static void
@@ -115,7 +94,7 @@ append_value(struct buf *b, const struct db_value *v)
 		buf_append_str(b, db_real_format(v->r).s);
 		break;
 	case DB_TEXT:
-		csv_append(b, v->b);
+		csv_append_string(b, v->b);
 		break;
 	case DB_BLOB:
 		append_blob(b, v->b);

@@ -92,30 +92,13 @@ records_json_row(struct buf *b, const struct records_row *row, int indent)
 
 /* ---- CSV ------------------------------------------------------------------------------- */
 
-/* As sqlite3 does it: text ends at a NUL, quotes stand around all that is not plain ASCII. */
+/* As sqlite3 does it, text ends at a NUL. */
 static void
 put_csv_text(struct buf *b, struct slice s)
 {
 	const uint8_t *nul = s.len > 0 ? memchr(s.p, 0, s.len) : NULL;
-	bool plain;
 
-	if (nul != NULL)
-		s.len = (size_t)(nul - s.p);
-	plain = s.len > 0;
-	for (size_t i = 0; i < s.len && plain; i++)
-		plain = s.p[i] > ' ' && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\'' &&
-			s.p[i] != ',';
-	if (plain) {
-		buf_append(b, s.p, s.len);
-		return;
-	}
-	buf_append_u8(b, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '"')
-			buf_append_u8(b, '"');
-		buf_append_u8(b, s.p[i]);
-	}
-	buf_append_u8(b, '"');
+	csv_append_string(b, nul != NULL ? slice_of(s.p, (size_t)(nul - s.p)) : s);
 }
 
 static void
