@@ -72,7 +72,8 @@ const struct catalog_section *catalog_section_find(const struct catalog *c, uint
 
 /* Whether a pack is in the store: what catalog_keep_only asks. */
 typedef bool catalog_present_fn(void *arg, const struct pack_id *id, uint64_t object_len);
-/* Forgets packs that aren't there, and all that refers to them.  @ret_dropped: how many. */
+/* Forgets packs that aren't there, and all that refers to them.  @ret_dropped: how many, beside
+ * those that were on their way when a run was broken off. */
 MUST_CHECK int catalog_keep_only(struct catalog *c, catalog_present_fn *present, void *arg,
 				 size_t *ret_dropped, struct err *err);
 
@@ -97,6 +98,9 @@ MUST_CHECK int catalog_commit(struct catalog *c, struct err *err);
 void catalog_abort(struct catalog *c);
 MUST_CHECK int catalog_put_section(struct catalog *c, const struct catalog_section *s,
 				   struct err *err);
+/* The pack is on its way: only its sections and chunks may be put before it has arrived. */
+MUST_CHECK int catalog_put_coming(struct catalog *c, uint32_t number, struct err *err);
+MUST_CHECK int catalog_put_arrived(struct catalog *c, uint32_t number, struct err *err);
 MUST_CHECK int catalog_put_chunk(struct catalog *c, const struct catalog_chunk *chunk,
 				 struct err *err);
 MUST_CHECK int catalog_put_node(struct catalog *c, const struct catalog_node *node,

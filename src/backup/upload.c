@@ -2,10 +2,12 @@
  * upload.c - finished packs on their way into the store: several at a time when it is distant.
  *
  * What a pack holds refers to packs before it: nodes to nodes stored earlier, directories to
- * contents.  So the catalog learns of a pack's chunks as soon as it is durable, since they stand
- * for themselves, but of its nodes and directories only once all packs before it are durable too.
- * A run that breaks off then sends no finished pack's chunks again, and the next one trusts no
- * reference to a pack that never arrived.
+ * contents.  So the catalog learns of a pack's chunks at once, since they stand for themselves, but
+ * of its nodes and directories only once all packs before it are durable too.  At once is: of a
+ * distant store's pack before it is sent, marked as coming, since the store may have it whole while
+ * its answer is lost or never awaited.  A run that breaks off then sends no finished pack's chunks
+ * again: the next one looks which of the coming packs have arrived, and trusts no reference to
+ * another.
  *
  * Layer 4.
  */
@@ -122,9 +124,30 @@ put_trees(struct catalog *c, const struct shipment *s, struct err *err)
 	return r;
 }
 
-/* What the catalog learns of a durable pack: all of what is asked or nothing. */
+/* What of a pack the catalog learns at a time. */
+struct news {
+	bool coming, chunks, arrived, trees;
+};
+
 static int
-put_rows(struct run *run, const struct shipment *s, bool chunks, bool trees, struct err *err)
+put_news(struct catalog *c, const struct shipment *s, struct news news, struct err *err)
+{
+	int r = 0;
+
+	if (news.coming)
+		r = catalog_put_coming(c, s->number, err);
+	if (r == 0 && news.chunks)
+		r = put_chunks(c, s, err);
+	if (r == 0 && news.arrived)
+		r = catalog_put_arrived(c, s->number, err);
+	if (r == 0 && news.trees)
+		r = put_trees(c, s, err);
+	return r;
+}
+
+/* All of the news or nothing. */
+static int
+put_rows(struct run *run, const struct shipment *s, struct news news, struct err *err)
 {
 	struct catalog *c = run->catalog;
 	int r;
@@ -132,10 +155,7 @@ put_rows(struct run *run, const struct shipment *s, bool chunks, bool trees, str
 	pthread_mutex_lock(&run->catalog_lock);
 	r = catalog_begin(c, err);
 	if (r == 0) {
-		if (chunks)
-			r = put_chunks(c, s, err);
-		if (r == 0 && trees)
-			r = put_trees(c, s, err);
+		r = put_news(c, s, news, err);
 		if (r == 0)
 			r = catalog_commit(c, err);
 		else
@@ -157,11 +177,21 @@ is_next(struct run *run, const struct shipment *s)
 	return ret;
 }
 
+/* A local store answers at once: nothing is lost by telling the catalog afterwards, and only once.
+ */
+static bool
+is_announced(const struct run *run, const struct shipment *s)
+{
+	return s->number != 0 && !is_local(run);
+}
+
+/* Once the pack is durable. */
 static int
 record(struct run *run, struct shipment *s, struct err *err)
 {
-	bool whole = is_next(run, s);
-	int r = put_rows(run, s, true, whole, err);
+	bool whole = is_next(run, s), announced = is_announced(run, s);
+	struct news news = {.chunks = !announced, .arrived = announced, .trees = whole};
+	int r = put_rows(run, s, news, err);
 
 	if (r < 0)
 		return r;
@@ -169,7 +199,7 @@ record(struct run *run, struct shipment *s, struct err *err)
 		chunk_map_remove(run->map, &s->chunks[i].chunk.id);
 	buf_fini(&s->object);
 	if (!whole && wait_turn(run, s)) {
-		r = put_rows(run, s, false, true, err);
+		r = put_rows(run, s, (struct news){.trees = true}, err);
 		whole = r == 0;
 	}
 	if (whole)
@@ -182,6 +212,11 @@ ship(struct run *run, struct shipment *s, struct err *err)
 {
 	int r;
 
+	if (is_announced(run, s)) {
+		r = put_rows(run, s, (struct news){.coming = true, .chunks = true}, err);
+		if (r < 0)
+			return r;
+	}
 	if (s->number != 0) {
 		struct pack_key_text key = pack_object_key(&run->writer->card.writer, &s->id);
 

@@ -5,6 +5,7 @@
  *	chunk id              -> pack, seg_off, stored_len, plain_len, off, len
  *	node  logical id      -> pack, seg_off, stored_len, plain_len, off, len, reach (u32le each)
  *	dir   path            -> record
+ *	coming number         packs that were on their way when this was written
  *
  * The pack table is small and lives in memory too.
  *
@@ -36,6 +37,9 @@ static const char schema[] =
 	"CREATE TABLE dir(path BLOB PRIMARY KEY, record BLOB) WITHOUT ROWID;"
 	"CREATE TABLE counter(next_pack INT); INSERT INTO counter VALUES(1);";
 
+/* Catalogs made before there was such a table are no others. */
+static const char later_schema[] = "CREATE TABLE IF NOT EXISTS coming(number INTEGER PRIMARY KEY);";
+
 struct catalog {
 	int lock_fd;
 	struct db *db;
@@ -45,6 +49,7 @@ struct catalog {
 	bool has_chunks;
 	struct db_stmt *chunk_find, *node_find, *dir_find;
 	struct db_stmt *section_put, *chunk_put, *node_put, *dir_put, *counter_put;
+	struct db_stmt *coming_put, *coming_end;
 };
 
 static int
@@ -83,6 +88,8 @@ prepare(struct catalog *c)
 	c->chunk_put = db_prepare(c->db, "INSERT OR REPLACE INTO chunk VALUES(?,?,?,?,?,?,?)");
 	c->node_put = db_prepare(c->db, "INSERT OR REPLACE INTO node VALUES(?,?,?,?,?,?,?,?)");
 	c->dir_put = db_prepare(c->db, "INSERT OR REPLACE INTO dir VALUES(?,?)");
+	c->coming_put = db_prepare(c->db, "INSERT OR REPLACE INTO coming VALUES(?)");
+	c->coming_end = db_prepare(c->db, "DELETE FROM coming WHERE number=?");
 	c->counter_put = db_prepare(c->db, "UPDATE counter SET next_pack=?");
 }
 
@@ -157,9 +164,10 @@ open_db(struct catalog *c, const char *path, struct err *err)
 {
 	int r = db_open(path, schema, CATALOG_VERSION, &c->db, err);
 
-	if (r < 0)
-		return r;
-	r = load(c, err);
+	if (r == 0)
+		r = db_exec(c->db, later_schema, err);
+	if (r == 0)
+		r = load(c, err);
 	if (r < 0)
 		return r;
 	prepare(c);
@@ -278,6 +286,20 @@ drop_pack(struct catalog *c, uint32_t number, struct err *err)
 	return 0;
 }
 
+/* Whether a pack was on its way when a run was broken off: nothing but its chunks tells of it. */
+static int
+was_coming(struct catalog *c, uint32_t number, bool *ret, struct err *err)
+{
+	struct db_stmt *s = db_prepare(c->db, "SELECT 1 FROM coming WHERE number=?");
+	int r;
+
+	db_bind_int(s, 1, number);
+	r = db_step(s, err);
+	*ret = r == 1;
+	db_reset(s);
+	return r < 0 ? r : 0;
+}
+
 int
 catalog_keep_only(struct catalog *c, catalog_present_fn *present, void *arg, size_t *ret_dropped,
 		  struct err *err)
@@ -292,12 +314,16 @@ catalog_keep_only(struct catalog *c, catalog_present_fn *present, void *arg, siz
 		return r;
 	for (size_t i = 0; i < c->n_sections; i++) {
 		struct catalog_section *s = &c->sections[i];
+		bool coming;
 
 		if (present(arg, &s->place.id, s->place.object_len)) {
 			c->sections[kept++] = *s;
 			continue;
 		}
-		if (s->number != last)
+		r = was_coming(c, s->number, &coming, err);
+		if (r < 0)
+			goto fail;
+		if (s->number != last && !coming)
 			++*ret_dropped;
 		last = s->number;
 		r = drop_pack(c, s->number, err);
@@ -307,6 +333,8 @@ catalog_keep_only(struct catalog *c, catalog_present_fn *present, void *arg, siz
 	c->n_sections = kept;
 	/* Any node may reach what was dropped; they are cheap to make again. */
 	r = *ret_dropped > 0 ? db_exec(c->db, "DELETE FROM node; DELETE FROM dir;", err) : 0;
+	if (r == 0)
+		r = db_exec(c->db, "DELETE FROM coming;", err);
 	if (r < 0)
 		goto fail;
 	return catalog_commit(c, err);
@@ -477,6 +505,20 @@ catalog_put_section(struct catalog *c, const struct catalog_section *s, struct e
 	c->sections[at] = *s;
 	c->n_sections++;
 	return db_run(q, err);
+}
+
+int
+catalog_put_coming(struct catalog *c, uint32_t number, struct err *err)
+{
+	db_bind_int(c->coming_put, 1, number);
+	return db_run(c->coming_put, err);
+}
+
+int
+catalog_put_arrived(struct catalog *c, uint32_t number, struct err *err)
+{
+	db_bind_int(c->coming_end, 1, number);
+	return db_run(c->coming_end, err);
 }
 
 static void

@@ -294,6 +294,9 @@ class HttpProxy(Proxy):
 
     def after(self, fault, request, answer, client):
         half = len(answer.body) // 2
+        if fault.kind == "deaf":            # the server did it, and nobody hears of it
+            self.released.wait()
+            raise Gone
         if fault.kind in ("reset", "stall", "truncate"):
             client.sendall(answer.head(len(answer.body)) + answer.body[:half])
             if fault.kind == "stall":

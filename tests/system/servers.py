@@ -198,14 +198,22 @@ class S3:
         self.request("DELETE", bucket, key, code=code)
 
     def keys(self, bucket, prefix=""):
+        return [key for key, _ in self.objects(bucket, prefix)]
+
+    def sizes(self, bucket, prefix=""):
+        return [size for _, size in self.objects(bucket, prefix)]
+
+    def objects(self, bucket, prefix=""):
+        """Key and size of each."""
         found, token = [], None
         while True:
             query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
             if token:
                 query["continuation-token"] = token
             text = self.request("GET", bucket, query=query)[0].decode()
-            found += [urllib.parse.unquote(html.unescape(key))
-                      for key in re.findall("<Key>([^<]*)</Key>", text)]
+            found += [(urllib.parse.unquote(html.unescape(key)), int(size)) for key, size in
+                      zip(re.findall("<Key>([^<]*)</Key>", text),
+                          re.findall("<Size>([^<]*)</Size>", text))]
             more = re.search("<NextContinuationToken>([^<]*)<", text)
             if not more:
                 return found
