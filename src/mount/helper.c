@@ -1,10 +1,10 @@
 /*
  * helper.c - a tiny process beside the one that serves, which stays outside its sandbox.
  *
- * It does the two things that the serving process may not do itself: unmount, and look up what
- * program a process runs.  It is forked before there is any secret, holds nothing but the socket
- * between the two, and ends when that closes.  It believes the serving process nothing: it unmounts
- * the one folder it was forked for.
+ * It does the three things that the serving process may not do itself: unmount, look up what
+ * program a process runs, and whether a thread is about to end.  It is forked before there is any
+ * secret, holds nothing but the socket between the two, and ends when that closes.  It believes the
+ * serving process nothing: it unmounts the one folder it was forked for.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +19,10 @@
 
 #include "private.h"
 
-#define REPLY_MS 5000 /* nothing it does takes longer, unless the machine stands still */
+#define REPLY_MS   5000 /* nothing it does takes longer, unless the machine stands still */
+#define STATUS_MAX 4096 /* of /proc/<id>/status, more than it has */
 
-enum request_kind { REQUEST_PROGRAM, REQUEST_UNMOUNT };
+enum request_kind { REQUEST_PROGRAM, REQUEST_ENDING, REQUEST_UNMOUNT };
 
 struct request {
 	uint32_t kind;
@@ -66,6 +67,43 @@ reply_program(int fd, uint32_t pid)
 	(void)!sendmsg(fd, &m, MSG_NOSIGNAL);
 }
 
+/* The set of signals in a line of /proc/<id>/status. */
+static uint64_t
+signals_in(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at != NULL ? strtoull(at + strlen(name), NULL, 16) : 0;
+}
+
+/* Kernels mark who dies for any reason with SIGKILL. */
+static bool
+is_ending(uint32_t thread)
+{
+	static const int ends[] = {SIGKILL, SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	char name[64], status[STATUS_MAX];
+	uint64_t pending, asked = 0;
+	CLEANUP(closep) int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(name, sizeof name, "/proc/%u/status", thread);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, status, sizeof status - 1) : 0;
+	status[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		asked |= UINT64_C(1) << (ends[i] - 1);
+	pending = signals_in(status, "\nSigPnd:") | signals_in(status, "\nShdPnd:");
+	return (pending & asked & ~signals_in(status, "\nSigBlk:")) != 0;
+}
+
+static void
+reply_ending(int fd, uint32_t thread)
+{
+	char ending = is_ending(thread);
+
+	(void)!send(fd, &ending, sizeof ending, MSG_NOSIGNAL);
+}
+
 static void
 reply_unmount(int fd, const char *dir)
 {
@@ -83,6 +121,8 @@ attend(int fd, const char *dir)
 	while (recv(fd, &request, sizeof request, 0) == sizeof request) {
 		if (request.kind == REQUEST_PROGRAM)
 			reply_program(fd, request.pid);
+		else if (request.kind == REQUEST_ENDING)
+			reply_ending(fd, request.pid);
 		else
 			reply_unmount(fd, dir);
 	}
@@ -203,6 +243,18 @@ mount_helper_program(struct mount_helper *h, uint32_t pid, char ret[PROGRAM_MAX]
 	if (c != NULL && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof comm))
 		memcpy(&comm, CMSG_DATA(c), sizeof comm);
 	return comm;
+}
+
+bool
+mount_helper_is_ending(struct mount_helper *h, pid_t thread)
+{
+	struct request request = {REQUEST_ENDING, (uint32_t)thread};
+	char ending = 0;
+	struct iovec iov = {.iov_base = &ending, .iov_len = sizeof ending};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	/* Without a number it is in another name space of processes. */
+	return h != NULL && thread > 0 && ask(h, &request, &m) == 1 && ending != 0;
 }
 
 int

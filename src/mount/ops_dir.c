@@ -13,19 +13,19 @@ dir_of(const struct fuse_file_info *fi)
 }
 
 static int
-open_dir(fuse_req_t req, struct view_node *n, struct fuse_file_info *fi)
+open_dir(const struct mount_call *call, struct view_node *n, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_fs *fs = call->fs;
 	struct err err = ERR_INIT;
 	struct view_dir *d;
 	int error, r;
 
 	r = view_opendir(fs->view, n, &d, &err);
 	if (r < 0) {
-		mount_record_failed(req, "list", n, NULL, r, err.msg);
+		mount_record_failed(call, "list", n, NULL, r, err.msg);
 		return mount_failed(n, NULL, "open directory", r, &err);
 	}
-	error = mount_record(req, "list", n, NULL);
+	error = mount_record(call, "list", n, NULL);
 	if (error != 0) {
 		view_closedir(fs->view, d);
 		return error;
@@ -39,13 +39,23 @@ open_dir(fuse_req_t req, struct view_node *n, struct fuse_file_info *fi)
 void
 op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
-	int error = open_dir(req, mount_node_of(fs, ino), fi);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
+	int error = open_dir(call, mount_node_of(fs, ino), fi);
+	bool waits = mount_call_take(call);
 
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else if (fuse_reply_open(req, fi) < 0)
+	else if (error == 0 && (!waits || fuse_reply_open(req, fi) < 0))
 		view_closedir(fs->view, dir_of(fi));
+	mount_call_end(call);
+}
+
+static void
+close_dir(struct mount_fs *fs, void *arg, uint64_t n)
+{
+	(void)n;
+	view_closedir(fs->view, arg);
 }
 
 /* Valid replies: err. */
@@ -53,7 +63,7 @@ void
 op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	view_closedir(mount_fs_of(req)->view, dir_of(fi));
+	mount_later(mount_fs_of(req), close_dir, dir_of(fi), 0);
 	fuse_reply_err(req, 0);
 }
 
@@ -61,8 +71,8 @@ op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* A reply being filled; one with nodes gives the kernel a reference to each. */
 struct reply {
-	fuse_req_t req;
-	struct mount_fs *fs;
+	struct mount_call *call;
+	fuse_req_t req; /* libfuse wants to be told it, and doesn't use it */
 	bool plus;
 	char *p;
 	size_t len, size;
@@ -82,7 +92,7 @@ reply_add(struct reply *reply, const struct view_dirent *e, struct view_node *n)
 	memcpy(name, e->name.p, e->name.len);
 	name[e->name.len] = '\0';
 	if (n != NULL) {
-		entry.ino = mount_ino_of(reply->fs, n);
+		entry.ino = mount_ino_of(reply->call->fs, n);
 		entry.attr_timeout = entry.entry_timeout = mount_timeout(e->attr.immutable);
 		mount_stat(&e->attr, &entry.attr);
 	} else {
@@ -109,14 +119,14 @@ static void
 reply_take_back(struct reply *reply)
 {
 	for (size_t i = 0; i < reply->n_nodes; i++)
-		view_unref(reply->fs->view, reply->nodes[i], 1);
+		view_unref(reply->call->fs->view, reply->nodes[i], 1);
 }
 
 /* Fills the reply from @off on.  Return: 0 or an errno. */
 static int
 read_dir(struct reply *reply, struct view_node *dir, struct view_dir *d, uint64_t off)
 {
-	struct view *v = reply->fs->view;
+	struct view *v = reply->call->fs->view;
 	struct err err = ERR_INIT;
 	struct view_dirent e;
 	struct view_node *n = NULL;
@@ -135,25 +145,28 @@ read_dir(struct reply *reply, struct view_node *dir, struct view_dir *d, uint64_
 	/* What was read before the error is delivered; the next call meets it again. */
 	if (r == ERR_NOENT || reply->len > 0)
 		return 0;
-	mount_record_failed(reply->req, "list", dir, NULL, r, err.msg);
+	mount_record_failed(reply->call, "list", dir, NULL, r, err.msg);
 	return mount_failed(dir, NULL, "list", r, &err);
 }
 
 static void
 list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
-	struct mount_fs *fs = mount_fs_of(req);
-	struct reply reply = {.req = req, .fs = fs, .plus = plus, .size = size};
+	struct mount_call *call = mount_call_begin(req);
+	struct reply reply = {.call = call, .req = req, .plus = plus, .size = size};
+	bool waits;
 	int error;
 
 	reply.p = mount_thread_buffer(size);
 	error = reply.p == NULL
 			? EINVAL
-			: read_dir(&reply, mount_node_of(fs, ino), dir_of(fi), (uint64_t)off);
-	if (error != 0)
+			: read_dir(&reply, mount_node_of(call->fs, ino), dir_of(fi), (uint64_t)off);
+	waits = mount_call_take(call);
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else if (fuse_reply_buf(req, reply.p, reply.len) < 0)
+	else if (error == 0 && (!waits || fuse_reply_buf(req, reply.p, reply.len) < 0))
 		reply_take_back(&reply);
+	mount_call_end(call);
 	free(reply.nodes);
 }
 

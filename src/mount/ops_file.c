@@ -127,24 +127,25 @@ store_small(struct mount_fs *fs, fuse_ino_t ino, struct mount_handle *h)
 
 /* Opens, and records it.  What isn't on record is not handed out. */
 static int
-open_recorded(fuse_req_t req, struct view_node *n, int flags, struct mount_handle **ret)
+open_recorded(const struct mount_call *call, struct view_node *n, int flags,
+	      struct mount_handle **ret)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_fs *fs = call->fs;
 	struct err err = ERR_INIT;
 	struct view_file *f;
 	uint64_t access;
 	int error, r;
 
 	if ((flags & O_ACCMODE) != O_RDONLY) {
-		mount_record_failed(req, "open", n, NULL, ERR_DENIED, "for writing");
+		mount_record_failed(call, "open", n, NULL, ERR_DENIED, "for writing");
 		return EROFS;
 	}
 	r = view_open(fs->view, n, &f, &err);
 	if (r < 0) {
-		mount_record_failed(req, "open", n, NULL, r, err.msg);
+		mount_record_failed(call, "open", n, NULL, r, err.msg);
 		return mount_failed(n, NULL, "open", r, &err);
 	}
-	error = mount_record(req, "open", n, &access);
+	error = mount_record(call, "open", n, &access);
 	if (error != 0) {
 		view_close(fs->view, f);
 		return error;
@@ -154,11 +155,11 @@ open_recorded(fuse_req_t req, struct view_node *n, int flags, struct mount_handl
 }
 
 static int
-open_file(fuse_req_t req, struct view_node *n, struct fuse_file_info *fi)
+open_file(const struct mount_call *call, struct view_node *n, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_fs *fs = call->fs;
 	struct mount_handle *h;
-	int error = open_recorded(req, n, fi->flags, &h);
+	int error = open_recorded(call, n, fi->flags, &h);
 
 	if (error != 0)
 		return error;
@@ -176,13 +177,23 @@ open_file(fuse_req_t req, struct view_node *n, struct fuse_file_info *fi)
 void
 op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
-	int error = open_file(req, mount_node_of(fs, ino), fi);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
+	int error = open_file(call, mount_node_of(fs, ino), fi);
+	bool waits = mount_call_take(call);
 
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else if (fuse_reply_open(req, fi) < 0)
+	else if (error == 0 && (!waits || fuse_reply_open(req, fi) < 0))
 		handle_close(fs, handle_of(fi));
+	mount_call_end(call);
+}
+
+static void
+close_file(struct mount_fs *fs, void *arg, uint64_t n)
+{
+	(void)n;
+	handle_close(fs, arg);
 }
 
 /* Valid replies: err. */
@@ -190,7 +201,7 @@ void
 op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	handle_close(mount_fs_of(req), handle_of(fi));
+	mount_later(mount_fs_of(req), close_file, handle_of(fi), 0);
 	fuse_reply_err(req, 0);
 }
 
@@ -219,16 +230,19 @@ read_file(struct mount_fs *fs, struct view_node *n, struct mount_handle *h, uint
 void
 op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
 	char *p = mount_thread_buffer(size);
 	size_t len = 0;
 	int error =
 		read_file(fs, mount_node_of(fs, ino), handle_of(fi), (uint64_t)off, p, size, &len);
+	bool waits = mount_call_take(call);
 
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else
+	else if (waits)
 		fuse_reply_buf(req, p, len);
+	mount_call_end(call);
 }
 
 static int
@@ -252,12 +266,15 @@ seek_file(struct mount_fs *fs, struct view_node *n, struct view_file *f, off_t o
 void
 op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
 	uint64_t at = 0;
 	int error = seek_file(fs, mount_node_of(fs, ino), handle_of(fi)->file, off, whence, &at);
+	bool waits = mount_call_take(call);
 
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else
+	else if (waits)
 		fuse_reply_lseek(req, (off_t)at);
+	mount_call_end(call);
 }

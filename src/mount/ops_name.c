@@ -55,9 +55,10 @@ mount_stat(const struct view_attr *attr, struct stat *ret)
 
 /* Return: 0 or an errno.  @ret: ino 0 for a name that will never be there. */
 static int
-lookup(fuse_req_t req, struct view_node *dir, const char *name, struct fuse_entry_param *ret)
+lookup(const struct mount_call *call, struct view_node *dir, const char *name,
+       struct fuse_entry_param *ret)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_fs *fs = call->fs;
 	struct err err = ERR_INIT;
 	struct view_attr attr;
 	struct view_node *n;
@@ -70,7 +71,7 @@ lookup(fuse_req_t req, struct view_node *dir, const char *name, struct fuse_entr
 	if (r == ERR_NOENT)
 		return view_node_immutable(dir) ? 0 : ENOENT;
 	if (r < 0) {
-		mount_record_failed(req, "lookup", dir, name, r, err.msg);
+		mount_record_failed(call, "lookup", dir, name, r, err.msg);
 		return mount_failed(dir, name, "look up", r, &err);
 	}
 	ret->ino = mount_ino_of(fs, n);
@@ -83,22 +84,31 @@ lookup(fuse_req_t req, struct view_node *dir, const char *name, struct fuse_entr
 void
 op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
 	struct fuse_entry_param e;
-	int error = lookup(req, mount_node_of(fs, parent), name, &e);
+	int error = lookup(call, mount_node_of(fs, parent), name, &e);
+	bool waits = mount_call_take(call);
 
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else if (fuse_reply_entry(req, &e) < 0 && e.ino != 0)
+	else if (error == 0 && (!waits || fuse_reply_entry(req, &e) < 0) && e.ino != 0)
 		/* The caller was interrupted: the kernel won't forget what it never got. */
 		view_unref(fs->view, mount_node_of(fs, e.ino), 1);
+	mount_call_end(call);
+}
+
+static void
+unref(struct mount_fs *fs, void *arg, uint64_t n)
+{
+	view_unref(fs->view, arg, n);
 }
 
 static void
 forget(struct mount_fs *fs, fuse_ino_t ino, uint64_t nlookup)
 {
 	if (ino != FUSE_ROOT_ID && nlookup > 0)
-		view_unref(fs->view, mount_node_of(fs, ino), nlookup);
+		mount_later(fs, unref, mount_node_of(fs, ino), nlookup);
 }
 
 /* Valid replies: none. */
@@ -139,16 +149,19 @@ get_attr(struct mount_fs *fs, struct view_node *n, struct stat *ret, double *ret
 void
 op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
 	struct stat st;
 	double timeout = 0;
 	int error = get_attr(fs, mount_node_of(fs, ino), &st, &timeout);
+	bool waits = mount_call_take(call);
 
 	(void)fi;
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else
+	else if (waits)
 		fuse_reply_attr(req, &st, timeout);
+	mount_call_end(call);
 }
 
 static int
@@ -165,13 +178,16 @@ void
 op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	CLEANUP(buf_fini) struct buf target = BUF_INIT;
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
 	int error = read_link(fs, mount_node_of(fs, ino), &target);
+	bool waits = mount_call_take(call);
 
-	if (error != 0)
+	if (error != 0 && waits)
 		fuse_reply_err(req, error);
-	else
+	else if (waits)
 		fuse_reply_readlink(req, buf_cstr(&target));
+	mount_call_end(call);
 }
 
 /* Valid replies: statfs, err. */

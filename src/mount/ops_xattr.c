@@ -69,10 +69,13 @@ void
 op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	CLEANUP(buf_fini) struct buf value = BUF_INIT;
-	struct mount_fs *fs = mount_fs_of(req);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
 	int error = get_xattr(fs, mount_node_of(fs, ino), name, &value);
 
-	reply_value(req, error, size, &value);
+	if (mount_call_take(call))
+		reply_value(req, error, size, &value);
+	mount_call_end(call);
 }
 
 /* Valid replies: buf, xattr, err. */
@@ -80,8 +83,11 @@ void
 op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	CLEANUP(buf_fini) struct buf names = BUF_INIT;
-	struct mount_fs *fs = mount_fs_of(req);
-	int error = list_xattr(fs, mount_node_of(fs, ino), fuse_req_ctx(req)->uid, &names);
+	struct mount_call *call = mount_call_begin(req);
+	struct mount_fs *fs = call->fs;
+	int error = list_xattr(fs, mount_node_of(fs, ino), call->who.uid, &names);
 
-	reply_value(req, error, size, &names);
+	if (mount_call_take(call))
+		reply_value(req, error, size, &names);
+	mount_call_end(call);
 }

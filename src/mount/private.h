@@ -4,6 +4,7 @@
  *	serve.c       a session, from mounting to unmounting
  *	loop.c        the threads that serve
  *	options.c     -o
+ *	calls.c       requests whose caller is about to die
  *	ops_*.c       one handler a kernel request: call the view, reply once
  *	errno.c       what a process sees of an error, and what the log says
  *	record.c      accesses on their way to the log
@@ -45,6 +46,7 @@ struct mount_fs {
 
 	struct audit *audit;             /* or NULL */
 	struct mount_programs *programs; /* with audit */
+	struct mount_calls *calls;       /* while it serves */
 	pthread_mutex_t lock;
 	LIST_HEAD(, mount_handle) handles; /* protected by lock: the open ones */
 };
@@ -66,6 +68,37 @@ mount_ino_of(const struct mount_fs *fs, const struct view_node *n)
 {
 	return n == view_root(fs->view) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)n;
 }
+
+/* ---- requests that may have to wait for the store */
+
+struct mount_call {
+	LIST_ENTRY(mount_call) link;
+	struct mount_fs *fs;
+	struct fuse_ctx who;
+	/* protected by the lock of calls.c */
+	uint64_t serial;
+	fuse_req_t req; /* NULL: answered, or about to be */
+	bool interrupted, abandoned;
+};
+
+/**
+ * mount_call_begin - begin to answer a request whose caller may die meanwhile.
+ *
+ * After this the request belongs to the call: it may be gone until mount_call_take.
+ * Return: for mount_call_end.
+ */
+struct mount_call *mount_call_begin(fuse_req_t req);
+/* Whether the caller still waits for an answer, which then is to be given. */
+MUST_CHECK bool mount_call_take(struct mount_call *call);
+void mount_call_end(struct mount_call *call);
+
+typedef void mount_later_fn(struct mount_fs *fs, void *arg, uint64_t n);
+/* Calls @fn when no abandoned call can use any more what it ends; mostly at once. */
+void mount_later(struct mount_fs *fs, mount_later_fn *fn, void *arg, uint64_t n);
+
+/* mount_calls_stop also follows a start that failed; no request is being served by then. */
+MUST_CHECK int mount_calls_start(struct mount_fs *fs, struct mount_helper *helper, struct err *err);
+void mount_calls_stop(struct mount_fs *fs);
 
 /*
  * How long the kernel may believe us, in seconds.  A snapshot never changes; what is above it may,
@@ -101,9 +134,10 @@ int mount_failed(const struct view_node *n, const char *name, const char *verb, 
  * @ret_number: for audit_end; may be NULL
  * Return: 0, or the errno to reply with in place of an answer.
  */
-int mount_record(fuse_req_t req, const char *kind, const struct view_node *n, uint64_t *ret_number);
+int mount_record(const struct mount_call *call, const char *kind, const struct view_node *n,
+		 uint64_t *ret_number);
 /* One that was refused or failed.  @name: in @n, or NULL. */
-void mount_record_failed(fuse_req_t req, const char *kind, const struct view_node *n,
+void mount_record_failed(const struct mount_call *call, const char *kind, const struct view_node *n,
 			 const char *name, int code, const char *why);
 /* "mount" and "unmount". */
 MUST_CHECK int mount_record_own(struct mount_fs *fs, const char *kind, const char *dir,
@@ -119,6 +153,8 @@ void mount_programs_find(struct mount_programs *p, uint32_t pid, char ret[PROGRA
 
 /* @ret: the executable's path, "" when unknown.  Return: an open `comm` of the process, or -1. */
 int mount_helper_program(struct mount_helper *h, uint32_t pid, char ret[PROGRAM_MAX]);
+/* Whether a signal is pending for a thread that asks it to end; false when it can't be told. */
+MUST_CHECK bool mount_helper_is_ending(struct mount_helper *h, pid_t thread);
 MUST_CHECK int mount_helper_unmount(struct mount_helper *h, struct err *err);
 
 /* Handlers; each replies exactly once. */

@@ -32,10 +32,10 @@ split_path(struct buf *whole, const char **ret_snapshot, struct slice *ret_path)
 }
 
 static int
-record(struct mount_fs *fs, fuse_req_t req, struct audit_event *e, const struct view_node *n,
+record(const struct mount_call *call, struct audit_event *e, const struct view_node *n,
        const char *name, uint64_t *ret_number, struct err *err)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	const struct fuse_ctx *ctx = &call->who;
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 	char program[PROGRAM_MAX];
 
@@ -45,26 +45,26 @@ record(struct mount_fs *fs, fuse_req_t req, struct audit_event *e, const struct 
 		buf_append_str(&path, name);
 	}
 	split_path(&path, &e->snapshot, &e->path);
-	mount_programs_find(fs->programs, (uint32_t)ctx->pid, program);
+	mount_programs_find(call->fs->programs, (uint32_t)ctx->pid, program);
 	e->uid = ctx->uid;
 	e->gid = ctx->gid;
 	e->pid = (uint32_t)ctx->pid;
 	e->program = program;
-	return audit_record(fs->audit, e, ret_number, err);
+	return audit_record(call->fs->audit, e, ret_number, err);
 }
 
 int
-mount_record(fuse_req_t req, const char *kind, const struct view_node *n, uint64_t *ret_number)
+mount_record(const struct mount_call *call, const char *kind, const struct view_node *n,
+	     uint64_t *ret_number)
 {
-	struct mount_fs *fs = mount_fs_of(req);
 	struct audit_event e = {.kind = kind};
 	struct err err = ERR_INIT;
 
 	if (ret_number != NULL)
 		*ret_number = 0;
-	if (fs->audit == NULL)
+	if (call->fs->audit == NULL)
 		return 0;
-	if (record(fs, req, &e, n, NULL, ret_number, &err) == 0)
+	if (record(call, &e, n, NULL, ret_number, &err) == 0)
 		return 0;
 	/* Not answered: nobody shall read what isn't on record. */
 	(void)mount_failed(n, NULL, kind, err.code, &err);
@@ -72,14 +72,13 @@ mount_record(fuse_req_t req, const char *kind, const struct view_node *n, uint64
 }
 
 void
-mount_record_failed(fuse_req_t req, const char *kind, const struct view_node *n, const char *name,
-		    int code, const char *why)
+mount_record_failed(const struct mount_call *call, const char *kind, const struct view_node *n,
+		    const char *name, int code, const char *why)
 {
-	struct mount_fs *fs = mount_fs_of(req);
 	struct audit_event e = {.kind = kind, .code = code, .detail = why};
 	struct err err = ERR_INIT;
 
-	if (fs->audit != NULL && record(fs, req, &e, n, name, NULL, &err) < 0)
+	if (call->fs->audit != NULL && record(call, &e, n, name, NULL, &err) < 0)
 		log_write(LOG_ERROR, "%s", err.msg);
 }
 

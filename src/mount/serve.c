@@ -278,14 +278,20 @@ serve(struct session *s, struct mount_daemon *d, struct err *err)
 	int r;
 
 	r = mount_record_own(&s->fs, "mount", s->dir, s->options->source, err);
-	if (r == 0)
-		r = mount_loop_start(s->fs.fuse, s->wake[1], &s->loop, err);
 	if (r < 0)
 		return r;
+	r = mount_calls_start(&s->fs, s->options->helper, err);
+	if (r == 0)
+		r = mount_loop_start(s->fs.fuse, s->wake[1], &s->loop, err);
+	if (r < 0) {
+		mount_calls_stop(&s->fs);
+		return r;
+	}
 	log_write(LOG_INFO, "%s mounted on %s", s->options->source, s->dir);
 	mount_daemon_report(d, NULL);
 	attend(s);
 	r = mount_loop_join(s->loop);
+	mount_calls_stop(&s->fs);
 	mount_close_handles(&s->fs);
 	if (mount_record_own(&s->fs, "unmount", s->dir, s->options->source, &why) < 0)
 		log_write(LOG_ERROR, "%s", why.msg);
