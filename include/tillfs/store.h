@@ -31,6 +31,12 @@ typedef int store_list_fn(void *arg, const struct store_entry *entry, struct err
 /* Whether these bytes are the right ones. */
 typedef bool store_fits_fn(void *arg, struct slice bytes);
 
+/* What went over the link so far: requests, and bytes with the headers of answers, failed attempts
+ * and listings among them. */
+struct store_traffic {
+	uint64_t requests, received, sent;
+};
+
 struct store_ops {
 	const char *scheme;
 	int (*get)(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret,
@@ -48,6 +54,7 @@ struct store_ops {
 	int (*lock_set)(void *arg, const char *key, int64_t until, struct err *err);
 	int (*purge)(void *arg, const char *key, struct err *err);
 	int (*exclusive)(void *arg);
+	void (*traffic)(void *arg, struct store_traffic *ret);
 	const char *(*path)(void *arg);    /* of a local store: its folder; may be NULL */
 	struct store *(*inner)(void *arg); /* of a store around another: that one, or NULL; may be
 					      NULL */
@@ -187,7 +194,8 @@ struct store *store_inner(const struct store *s); /* borrowed, or NULL */
 
 /* ---- metering */
 
-/* What went over the link.  A listing counts as a request for every thousand keys. */
+/* What went over the link, as the store itself counts it; of a store that doesn't, the content of
+ * objects, and a request for each operation and every thousand keys of a listing. */
 struct store_meter_stats {
 	uint64_t requests, bytes_fetched, bytes_sent, errors;
 	uint64_t refused; /* reads beyond the budget */
@@ -198,9 +206,10 @@ struct store_meter_stats {
  * @inner:  taken
  * @budget: bytes an hour, 0: any
  *
- * An hour begins with the first read after the last one is over.  Beyond the budget a read is
- * ERR_BUDGET, and the first of an hour is told in the log; listings and small answers of other
- * operations are never refused.  Threads: any.
+ * All that is received counts, whatever it was for and whether it was of any use.  An hour begins
+ * with the first read after the last one is over.  Beyond the budget a read is ERR_BUDGET, and the
+ * first of an hour is told in the log; listings and small answers of other operations count too,
+ * but are never refused.  Threads: any.
  */
 struct store *store_meter_new(struct store *inner, uint64_t budget);
 /* @metered: made by store_meter_new. */

@@ -146,6 +146,12 @@ azure_close(void *arg)
 	free(a);
 }
 
+static void
+azure_traffic(void *arg, struct store_traffic *ret)
+{
+	http_traffic(((struct azure *)arg)->http, ret);
+}
+
 const struct store_ops azure_ops = {
 	.scheme = "azure",
 	.get = azure_get,
@@ -155,5 +161,6 @@ const struct store_ops azure_ops = {
 	.remove = azure_remove,
 	.lock_get = azure_lock_get,
 	.lock_set = azure_lock_set,
+	.traffic = azure_traffic,
 	.close = azure_close,
 };

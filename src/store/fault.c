@@ -108,6 +108,19 @@ fault_remove(void *arg, const char *key, struct err *err)
 	return fails ? tell(f, "remove", err) : r;
 }
 
+static int
+fault_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
+	      void *fits_arg, struct err *err)
+{
+	struct fault *f = arg;
+	bool fails = is_the_one(f);
+	int r = 0;
+
+	if (!fails || atomic_load(&f->carries_out))
+		r = store_recover_in(f->inner, key, off, len, fits, fits_arg, err);
+	return fails ? tell(f, "recover", err) : r;
+}
+
 static void
 fault_close(void *arg)
 {
@@ -130,6 +143,7 @@ static const struct store_ops fault_ops = {
 	.create = fault_create,
 	.list = fault_list,
 	.remove = fault_remove,
+	.recover = fault_recover,
 	.close = fault_close,
 	.inner = fault_inner,
 };

@@ -30,6 +30,7 @@ struct http {
 	size_t n_idle;
 	CURLSH *names; /* resolved names, for all handles */
 	pthread_mutex_t names_lock;
+	atomic_ullong requests, received, sent;
 };
 
 /* ---- headers */
@@ -315,6 +316,28 @@ set_request(CURL *curl, const struct http_request *q, struct curl_slist *list, s
 
 /* ---- what became of it */
 
+static void
+count_traffic(struct http *h, CURL *curl)
+{
+	curl_off_t down = 0, up = 0;
+	long head = 0;
+
+	(void)curl_easy_getinfo(curl, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	(void)curl_easy_getinfo(curl, CURLINFO_SIZE_UPLOAD_T, &up);
+	(void)curl_easy_getinfo(curl, CURLINFO_HEADER_SIZE, &head);
+	atomic_fetch_add(&h->requests, 1);
+	atomic_fetch_add(&h->received, (uint64_t)down + (uint64_t)head);
+	atomic_fetch_add(&h->sent, (uint64_t)up);
+}
+
+void
+http_traffic(struct http *h, struct store_traffic *ret)
+{
+	ret->requests = atomic_load(&h->requests);
+	ret->received = atomic_load(&h->received);
+	ret->sent = atomic_load(&h->sent);
+}
+
 static unsigned
 retry_after_ms(const struct http_response *r)
 {
@@ -386,6 +409,7 @@ http_send(struct http *h, const struct http_request *q, struct http_response *re
 	struct watch watch = {h, &in};
 	char sentence[CURL_ERROR_SIZE] = "";
 	struct curl_slist *list;
+	CURLcode code;
 	CURL *curl;
 	int r;
 
@@ -396,7 +420,9 @@ http_send(struct http *h, const struct http_request *q, struct http_response *re
 	list = header_list(q);
 	set_connection(h, curl);
 	set_request(curl, q, list, &watch, sentence);
-	r = finish(h, &in, curl, curl_easy_perform(curl), sentence, err);
+	code = curl_easy_perform(curl);
+	count_traffic(h, curl);
+	r = finish(h, &in, curl, code, sentence, err);
 	give_back(h, curl);
 	curl_slist_free_all(list);
 

@@ -87,6 +87,8 @@ struct http *http_new(const struct store_options *options, const char *user, con
 void http_use_netrc(struct http *h); /* takes the login that ~/.netrc has for the host */
 void http_free(struct http *h);      /* no request may be running */
 DEFINE_FREEP(struct http *, http_free)
+/* All that this client has sent and received. */
+void http_traffic(struct http *h, struct store_traffic *ret);
 
 /**
  * http_send - one request and its whole answer.

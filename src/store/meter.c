@@ -19,27 +19,40 @@ struct meter {
 	void *arg;
 	uint64_t budget; /* bytes an hour; 0: any */
 
-	pthread_mutex_t lock; /* protects everything below */
-	struct store_meter_stats stats;
+	pthread_mutex_t lock;     /* protects everything below */
+	struct store_traffic own; /* counted here, for a store that doesn't count itself */
+	uint64_t errors, refused;
 	uint64_t hour_until_ms; /* monotonic */
-	uint64_t used;          /* in this hour, with what is being read */
-	bool told;              /* the log has it already */
+	uint64_t hour_began;    /* bytes received until then */
+	uint64_t underway;      /* bytes that are being read */
+	pthread_cond_t released;
+	bool told; /* the log has it already */
 };
 
 /* ---- counting */
 
 static void
-count(struct meter *m, uint64_t requests, uint64_t fetched, uint64_t sent, int r)
+count(struct meter *m, uint64_t requests, uint64_t received, uint64_t sent, int r)
 {
 	/* That something isn't there, or is there already, is an answer. */
 	bool failed = r < 0 && r != ERR_NOENT && r != ERR_EXISTS && r != ERR_CANCELLED;
 
 	pthread_mutex_lock(&m->lock);
-	m->stats.requests += requests;
-	m->stats.bytes_fetched += fetched;
-	m->stats.bytes_sent += sent;
-	m->stats.errors += failed;
+	m->own.requests += requests;
+	m->own.received += received;
+	m->own.sent += sent;
+	m->errors += failed;
 	pthread_mutex_unlock(&m->lock);
+}
+
+static struct store_traffic
+traffic_locked(const struct meter *m)
+{
+	struct store_traffic t = m->own;
+
+	if (m->ops->traffic != NULL)
+		m->ops->traffic(m->arg, &t);
+	return t;
 }
 
 /* ---- the budget */
@@ -51,7 +64,7 @@ refuse_locked(struct meter *m, uint64_t now_ms, struct err *err)
 	uint64_t left_s = (m->hour_until_ms - now_ms) / 1000 + 1;
 	struct time_text at = time_format_rfc3339(time_now() + (int64_t)left_s);
 
-	m->stats.refused++;
+	m->refused++;
 	text_append_bytes(&budget, m->budget);
 	if (!m->told)
 		log_write(LOG_WARN,
@@ -65,36 +78,66 @@ refuse_locked(struct meter *m, uint64_t now_ms, struct err *err)
 		       buf_cstr(&budget), at.s);
 }
 
-/* Takes @len bytes out of the hour's budget. */
-static int
-spend(struct meter *m, uint64_t len, struct err *err)
+/* What is left of the hour's budget, without what is being read. */
+static uint64_t
+left_locked(const struct meter *m)
 {
-	uint64_t now_ms = time_monotonic_ms();
+	return m->budget - min_u64(traffic_locked(m).received - m->hour_began, m->budget);
+}
+
+/* An object's beginning is asked for without knowing how long the object is, and much less may
+ * come: as long as something is left, that alone is not refused, but paid for afterwards. */
+static bool
+fits_locked(const struct meter *m, uint64_t off, uint64_t len)
+{
+	uint64_t left = left_locked(m);
+
+	return len <= left - min_u64(m->underway, left) ||
+	       (off == 0 && m->underway == 0 && left > 0);
+}
+
+static void
+begin_hour_locked(struct meter *m, uint64_t now_ms)
+{
+	if (now_ms < m->hour_until_ms)
+		return;
+	m->hour_until_ms = now_ms + HOUR_MS;
+	m->hour_began = traffic_locked(m).received;
+	m->told = false;
+}
+
+/* Sets @len bytes of the hour's budget aside; waits for what is underway to leave something. */
+static int
+reserve(struct meter *m, uint64_t off, uint64_t len, struct err *err)
+{
 	int r = 0;
 
 	if (m->budget == 0)
 		return 0;
 	pthread_mutex_lock(&m->lock);
-	if (now_ms >= m->hour_until_ms) {
-		m->hour_until_ms = now_ms + HOUR_MS;
-		m->used = 0;
-		m->told = false;
+	for (;;) {
+		begin_hour_locked(m, time_monotonic_ms());
+		if (fits_locked(m, off, len) || m->underway == 0 || left_locked(m) == 0)
+			break;
+		pthread_cond_wait(&m->released, &m->lock);
 	}
-	if (len > m->budget - min_u64(m->used, m->budget))
-		r = refuse_locked(m, now_ms, err);
+	if (fits_locked(m, off, len))
+		m->underway += len;
 	else
-		m->used += len;
+		r = refuse_locked(m, time_monotonic_ms(), err);
 	pthread_mutex_unlock(&m->lock);
 	return r;
 }
 
-/* Another length came than was taken out of the budget. */
+/* What came instead has been counted. */
 static void
-correct(struct meter *m, uint64_t taken, uint64_t came)
+release(struct meter *m, uint64_t len)
 {
+	if (m->budget == 0)
+		return;
 	pthread_mutex_lock(&m->lock);
-	m->used -= min_u64(taken, m->used);
-	m->used += came;
+	m->underway -= len;
+	pthread_cond_broadcast(&m->released);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -105,13 +148,13 @@ meter_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *re
 {
 	struct meter *m = arg;
 	uint64_t ahead = len <= RANGE_MAX ? len : 1;
-	int r = spend(m, ahead, err);
+	int r = reserve(m, off, ahead, err);
 
 	if (r < 0)
 		return r;
 	r = m->ops->get(m->arg, key, off, len, ret, err);
 	count(m, 1, ret->len, 0, r);
-	correct(m, ahead, ret->len);
+	release(m, ahead);
 	return r;
 }
 
@@ -173,6 +216,22 @@ meter_remove(void *arg, const char *key, struct err *err)
 	return r;
 }
 
+static int
+meter_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
+	      void *fits_arg, struct err *err)
+{
+	struct meter *m = arg;
+	uint64_t ahead = len <= RANGE_MAX ? len : 1; /* there is one version at least */
+	int r = reserve(m, off, ahead, err);
+
+	if (r < 0)
+		return r;
+	r = store_recover_in(m->inner, key, off, len, fits, fits_arg, err);
+	count(m, 0, 0, 0, r == ERR_UNSUPPORTED ? 0 : r);
+	release(m, ahead);
+	return r;
+}
+
 static struct store *
 meter_inner(void *arg)
 {
@@ -185,6 +244,7 @@ meter_close(void *arg)
 	struct meter *m = arg;
 
 	store_close(m->inner);
+	pthread_cond_destroy(&m->released);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
@@ -196,6 +256,7 @@ static const struct store_ops meter_ops = {
 	.create = meter_create,
 	.list = meter_list,
 	.remove = meter_remove,
+	.recover = meter_recover,
 	.close = meter_close,
 	.inner = meter_inner,
 };
@@ -210,6 +271,7 @@ store_meter_new(struct store *inner, uint64_t budget)
 	m->arg = store_arg_of(inner);
 	m->budget = budget;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->released, NULL);
 	return store_new(&meter_ops, m, store_url(inner));
 }
 
@@ -218,8 +280,15 @@ store_meter_stats_get(struct store *metered, struct store_meter_stats *ret)
 {
 	struct meter *m = store_arg_of(metered);
 
+	struct store_traffic t;
+
 	pthread_mutex_lock(&m->lock);
-	*ret = m->stats;
+	t = traffic_locked(m);
+	*ret = (struct store_meter_stats){.requests = t.requests,
+					  .bytes_fetched = t.received,
+					  .bytes_sent = t.sent,
+					  .errors = m->errors,
+					  .refused = m->refused};
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -233,6 +233,71 @@ patient_remove(void *arg, const char *key, struct err *err)
 	return r < 0 ? give_up(&a, r, &why, err) : 0;
 }
 
+/* ---- what only some storages have */
+
+static int
+patient_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
+		void *fits_arg, struct err *err)
+{
+	struct patient *p = arg;
+	struct attempts a = attempts_begin(p);
+	struct err why;
+	int r;
+
+	do {
+		why = ERR_INIT;
+		r = store_recover_in(p->inner, key, off, len, fits, fits_arg, &why);
+	} while (r < 0 && again(&a, r, &why));
+	return r < 0 ? give_up(&a, r, &why, err) : 0;
+}
+
+static int
+patient_lock_get(void *arg, const char *key, int64_t *ret, struct err *err)
+{
+	struct patient *p = arg;
+	struct attempts a = attempts_begin(p);
+	struct err why;
+	int r;
+
+	do {
+		why = ERR_INIT;
+		r = store_lock_get_in(p->inner, key, ret, &why);
+	} while (r < 0 && again(&a, r, &why));
+	return r < 0 ? give_up(&a, r, &why, err) : 0;
+}
+
+static int
+patient_lock_set(void *arg, const char *key, int64_t until, struct err *err)
+{
+	struct patient *p = arg;
+	struct attempts a = attempts_begin(p);
+	struct err why;
+	int r;
+
+	do {
+		why = ERR_INIT;
+		r = store_lock_set_in(p->inner, key, until, &why);
+	} while (r < 0 && again(&a, r, &why));
+	return r < 0 ? give_up(&a, r, &why, err) : 0;
+}
+
+static int
+patient_purge(void *arg, const char *key, struct err *err)
+{
+	struct patient *p = arg;
+	struct attempts a = attempts_begin(p);
+	struct err why;
+	int r;
+
+	do {
+		why = ERR_INIT;
+		r = store_purge_in(p->inner, key, &why);
+	} while (r < 0 && again(&a, r, &why));
+	if (r == ERR_NOENT && a.n > 0)
+		return 0;
+	return r < 0 ? give_up(&a, r, &why, err) : 0;
+}
+
 static void
 patient_close(void *arg)
 {
@@ -255,6 +320,10 @@ const struct store_ops store_patient_ops = {
 	.create = patient_create,
 	.list = patient_list,
 	.remove = patient_remove,
+	.recover = patient_recover,
+	.lock_get = patient_lock_get,
+	.lock_set = patient_lock_set,
+	.purge = patient_purge,
 	.close = patient_close,
 	.inner = patient_inner,
 };

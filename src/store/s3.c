@@ -226,6 +226,12 @@ s3_exclusive(void *arg)
 	}
 }
 
+static void
+s3_traffic(void *arg, struct store_traffic *ret)
+{
+	http_traffic(((struct s3 *)arg)->http, ret);
+}
+
 const struct store_ops s3_ops = {
 	.scheme = "s3",
 	.get = s3_get,
@@ -238,5 +244,6 @@ const struct store_ops s3_ops = {
 	.lock_set = s3_lock_set,
 	.purge = s3_purge,
 	.exclusive = s3_exclusive,
+	.traffic = s3_traffic,
 	.close = s3_close,
 };

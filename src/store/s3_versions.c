@@ -14,25 +14,79 @@
 
 #include "store/xml.h"
 
-#define PAGE_MAX     (8u * MIB)
-#define VERSIONS_MAX 1000u /* looked at, of one object */
+#define PAGE_MAX      (8u * MIB)
+#define PAGES_MAX     1000u /* of a thousand versions each: more than that is somebody's attack */
+#define VERSIONS_KEPT 1000u
 
+struct version {
+	char *id, *etag; /* @etag: NULL where the server tells none */
+};
+
+/* The versions of one object, as the service lists them: the newest first. */
 struct versions {
-	const char *wanted; /* the object's whole name */
-	bool encoded;
-	char **ids; /* newest first, as the service lists them */
-	size_t n, cap;
-	char *key, *id; /* of the one being read */
+	char *wanted; /* the object's whole name */
+	bool encoded, deleted_too;
+	struct version kept[VERSIONS_KEPT]; /* the oldest of those listed, in a ring */
+	size_t n;                           /* that were listed */
+	bool truncated;
+	char *next_key, *next_id; /* where the next page begins */
+	char *key;                /* of the one being read, as the next */
+	struct version reading;
 };
 
 static void
-versions_fini(struct versions *v)
+version_fini(struct version *v)
 {
-	for (size_t i = 0; i < v->n; i++)
-		free(v->ids[i]);
-	free(v->ids);
-	free(v->key);
 	free(v->id);
+	free(v->etag);
+	*v = (struct version){0};
+}
+
+static void
+versions_free(struct versions *v)
+{
+	for (size_t i = 0; i < VERSIONS_KEPT; i++)
+		version_fini(&v->kept[i]);
+	version_fini(&v->reading);
+	free(v->wanted);
+	free(v->next_key);
+	free(v->next_id);
+	free(v->key);
+	free(v);
+}
+DEFINE_FREEP(struct versions *, versions_free)
+
+static struct versions *
+versions_new(const struct s3 *s, const char *key, bool deleted_too)
+{
+	struct versions *v = mem_alloc(sizeof(*v));
+
+	v->wanted = str_format("%s%s", s->prefix, key);
+	v->deleted_too = deleted_too;
+	return v;
+}
+
+static size_t
+n_kept(const struct versions *v)
+{
+	return v->n < VERSIONS_KEPT ? v->n : VERSIONS_KEPT;
+}
+
+/* The @i-th oldest. */
+static const struct version *
+oldest(const struct versions *v, size_t i)
+{
+	return &v->kept[(v->n - 1 - i) % VERSIONS_KEPT];
+}
+
+static void
+keep(struct versions *v)
+{
+	struct version *slot = &v->kept[v->n++ % VERSIONS_KEPT];
+
+	version_fini(slot);
+	*slot = v->reading;
+	v->reading = (struct version){0};
 }
 
 static void
@@ -42,48 +96,67 @@ replace(char **text, const char *by)
 	*text = str_copy(by);
 }
 
-/* Versions and, when they are to go too, the marks that deletions leave. */
+static int
+end_version(struct versions *v, bool is_mark, struct err *err)
+{
+	CLEANUP(freep) char *key = NULL;
+
+	if (v->key != NULL && !s3_decode(v->key, v->encoded, &key))
+		return err_set(err, ERR_CORRUPT, "the server's listing has a broken key");
+	if (key != NULL && v->reading.id != NULL && strcmp(key, v->wanted) == 0 &&
+	    (!is_mark || v->deleted_too))
+		keep(v);
+	version_fini(&v->reading);
+	return 0;
+}
+
 static int
 end_element(void *arg, const char *path, const char *text, struct err *err)
 {
 	struct versions *v = arg;
-	CLEANUP(freep) char *key = NULL;
 	const char *name = strchr(path, '/');
+	const char *part;
 
 	if (strncmp(path, "ListVersionsResult/", 19) != 0)
 		return 0;
 	name++;
-	if (strcmp(name, "EncodingType") == 0) {
+	part = strchr(name, '/');
+	if (strcmp(name, "EncodingType") == 0)
 		v->encoded = strcmp(text, "url") == 0;
-	} else if (strcmp(name, "Version/Key") == 0 || strcmp(name, "DeleteMarker/Key") == 0) {
+	else if (strcmp(name, "IsTruncated") == 0)
+		v->truncated = strcmp(text, "true") == 0;
+	else if (strcmp(name, "NextKeyMarker") == 0)
+		replace(&v->next_key, text);
+	else if (strcmp(name, "NextVersionIdMarker") == 0)
+		replace(&v->next_id, text);
+	else if (strcmp(name, "Version") == 0 || strcmp(name, "DeleteMarker") == 0)
+		return end_version(v, name[0] == 'D', err);
+	else if (part == NULL)
+		return 0;
+	else if (strcmp(part, "/Key") == 0)
 		replace(&v->key, text);
-	} else if (strcmp(name, "Version/VersionId") == 0 ||
-		   strcmp(name, "DeleteMarker/VersionId") == 0) {
-		replace(&v->id, text);
-	} else if ((strcmp(name, "Version") == 0 || strcmp(name, "DeleteMarker") == 0) &&
-		   v->key != NULL && v->id != NULL) {
-		if (!s3_decode(v->key, v->encoded, &key))
-			return err_set(err, ERR_CORRUPT, "the server's listing has a broken key");
-		if (strcmp(key, v->wanted) == 0 && v->n < VERSIONS_MAX) {
-			array_reserve(v->ids, v->n, v->cap);
-			v->ids[v->n++] = steal_ptr(&v->id);
-		}
-	}
+	else if (strcmp(part, "/VersionId") == 0)
+		replace(&v->reading.id, text);
+	else if (strcmp(part, "/ETag") == 0)
+		replace(&v->reading.etag, text);
 	return 0;
 }
 
-/* All versions of one object; of one page, which holds a thousand. */
+/* The first page, or the one behind the last. */
 static int
-find_versions(struct s3 *s, const char *key, struct versions *v, struct err *err)
+fetch_page(struct s3 *s, struct versions *v, struct err *err)
 {
 	CLEANUP(http_response_fini) struct http_response response = {0};
 	CLEANUP(buf_fini) struct buf query = BUF_INIT;
-	CLEANUP(freep) char *full = str_format("%s%s", s->prefix, key);
 	struct s3_request q = {.method = "GET", .body_max = PAGE_MAX};
 	struct xml_handler handler = {.end = end_element, .arg = v};
 	int r;
 
-	s3_query_add(&query, "prefix", full);
+	if (v->next_key != NULL)
+		s3_query_add(&query, "key-marker", v->next_key);
+	s3_query_add(&query, "prefix", v->wanted);
+	if (v->next_id != NULL)
+		s3_query_add(&query, "version-id-marker", v->next_id);
 	s3_query_add(&query, "versions", "");
 	q.query = buf_cstr(&query);
 	r = s3_send(s, &q, &response, err);
@@ -91,9 +164,30 @@ find_versions(struct s3 *s, const char *key, struct versions *v, struct err *err
 		return r;
 	if (response.status != 200)
 		return s3_error(s, &response, err);
-	v->wanted = full;
-	r = xml_read(buf_slice(&response.body), &handler, err);
-	v->wanted = NULL;
+	v->truncated = false;
+	free(steal_ptr(&v->next_key));
+	free(steal_ptr(&v->next_id));
+	return xml_read(buf_slice(&response.body), &handler, err);
+}
+
+/* Whether a page that goes on goes on with versions of the same object. */
+static bool
+goes_on(const struct versions *v)
+{
+	return v->truncated && v->next_key != NULL && v->next_id != NULL &&
+	       strcmp(v->next_key, v->wanted) == 0;
+}
+
+/* All versions, or the oldest of very many. */
+static int
+find_versions(struct s3 *s, struct versions *v, struct err *err)
+{
+	unsigned pages = 0;
+	int r;
+
+	do {
+		r = fetch_page(s, v, err);
+	} while (r == 0 && goes_on(v) && ++pages < PAGES_MAX);
 	return r;
 }
 
@@ -143,53 +237,90 @@ s3_pinned(struct s3 *s, const char *key)
 	return version;
 }
 
+/* Whether an older version of the same content was tried before. */
+static bool
+is_known(const struct versions *v, size_t i)
+{
+	const char *etag = oldest(v, i)->etag;
+
+	for (size_t k = 0; k < i && etag != NULL; k++)
+		if (oldest(v, k)->etag != NULL && strcmp(oldest(v, k)->etag, etag) == 0)
+			return true;
+	return false;
+}
+
+/* Whether one version is the right one, which then is read from now on. */
+static int
+try_version(struct s3 *s, const char *key, const char *id, uint64_t off, uint64_t len,
+	    store_fits_fn *fits, void *fits_arg, struct err *err)
+{
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	int r = get_version(s, key, id, off, len, &response, err);
+
+	if (r < 0)
+		return r;
+	if (!fits(fits_arg, buf_slice(&response.body)))
+		return ERR_NOENT;
+	pin(s, key, id);
+	log_write(LOG_WARN, "%s was overwritten in the storage; read as an older version", key);
+	return 0;
+}
+
+/* Somebody may have put a great many over it, so the one that was there first is tried first. */
 int
 s3_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
 	   void *fits_arg, struct err *err)
 {
 	struct s3 *s = arg;
-	CLEANUP(versions_fini) struct versions v = {0};
-	int r = find_versions(s, key, &v, err);
+	CLEANUP(versions_freep) struct versions *v = versions_new(s, key, false);
+	int r = find_versions(s, v, err);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < v.n; i++) {
-		CLEANUP(http_response_fini) struct http_response response = {0};
-
-		r = get_version(s, key, v.ids[i], off, len, &response, err);
-		if (r == ERR_UNREACHABLE || r == ERR_DENIED)
+	for (size_t i = 0; i < n_kept(v); i++) {
+		if (is_known(v, i))
+			continue;
+		r = try_version(s, key, oldest(v, i)->id, off, len, fits, fits_arg, err);
+		if (r == 0 || r == ERR_UNREACHABLE || r == ERR_DENIED)
 			return r;
-		if (r == 0 && fits(fits_arg, buf_slice(&response.body))) {
-			pin(s, key, v.ids[i]);
-			log_write(LOG_WARN,
-				  "%s was overwritten in the storage; read as an older version",
-				  key);
-			return 0;
-		}
 	}
 	return err_set(err, ERR_NOENT, "no older version of it fits");
 }
 
-/* Removes all versions, for good. */
+/* ---- removing */
+
+static int
+remove_version(struct s3 *s, const char *key, const char *id, struct err *err)
+{
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	CLEANUP(buf_fini) struct buf query = BUF_INIT;
+	struct s3_request q = {.method = "DELETE", .key = key};
+	int r;
+
+	s3_query_add(&query, "versionId", id);
+	q.query = buf_cstr(&query);
+	r = s3_send(s, &q, &response, err);
+	if (r < 0)
+		return r;
+	return response.status == 204 || response.status == 200 ? 0 : s3_error(s, &response, err);
+}
+
+/* Removes all versions, for good, with the marks that deletions leave: page after page. */
 int
 s3_purge(void *arg, const char *key, struct err *err)
 {
 	struct s3 *s = arg;
-	CLEANUP(versions_fini) struct versions v = {0};
-	int r = find_versions(s, key, &v, err);
 
-	for (size_t i = 0; r == 0 && i < v.n; i++) {
-		CLEANUP(http_response_fini) struct http_response response = {0};
-		CLEANUP(buf_fini) struct buf query = BUF_INIT;
-		struct s3_request q = {.method = "DELETE", .key = key};
+	for (unsigned pages = 0; pages < PAGES_MAX; pages++) {
+		CLEANUP(versions_freep) struct versions *v = versions_new(s, key, true);
+		int r = fetch_page(s, v, err);
 
-		s3_query_add(&query, "versionId", v.ids[i]);
-		q.query = buf_cstr(&query);
-		r = s3_send(s, &q, &response, err);
-		if (r == 0 && response.status != 204 && response.status != 200)
-			r = s3_error(s, &response, err);
+		for (size_t i = 0; r == 0 && i < n_kept(v); i++)
+			r = remove_version(s, key, oldest(v, i)->id, err);
+		if (r < 0 || !goes_on(v))
+			return r;
 	}
-	return r;
+	return err_set(err, ERR_IO, "there is no end to its versions");
 }
 
 /* ---- locks */

@@ -254,6 +254,16 @@ sftp_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void
 	return folders_list(sftp_read_folder, arg, LIST_AHEAD, prefix, delimited, fn, fn_arg, err);
 }
 
+static void
+sftp_traffic(void *arg, struct store_traffic *ret)
+{
+	struct sftp *s = arg;
+
+	ret->requests = atomic_load(&s->requests);
+	ret->received = atomic_load(&s->received);
+	ret->sent = atomic_load(&s->sent);
+}
+
 const struct store_ops store_sftp_ops = {
 	.scheme = "sftp",
 	.get = sftp_get,
@@ -261,5 +271,6 @@ const struct store_ops store_sftp_ops = {
 	.create = sftp_create,
 	.list = sftp_list,
 	.remove = sftp_remove,
+	.traffic = sftp_traffic,
 	.close = store_sftp_close,
 };

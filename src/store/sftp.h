@@ -15,6 +15,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/backends.h"
 #include "store/known_hosts.h"
@@ -44,6 +45,7 @@ struct sftp {
 	size_t n_idle;
 
 	struct leftovers leftovers;
+	atomic_ullong requests, received, sent;
 };
 
 enum sftp_what {

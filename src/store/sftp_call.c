@@ -273,9 +273,9 @@ explain(const struct sftp *s, const struct sftp_call *call, struct err *err)
 }
 
 static int
-perform(const struct sftp *s, struct sftp_call *call, int type_fd, struct err *err)
+perform(struct sftp *s, struct sftp_call *call, int type_fd, struct err *err)
 {
-	curl_off_t size = -1;
+	curl_off_t size = -1, down = 0;
 	int r;
 
 	call->store = s;
@@ -288,6 +288,10 @@ perform(const struct sftp *s, struct sftp_call *call, int type_fd, struct err *e
 	call->code = curl_easy_perform(call->curl);
 	(void)curl_easy_getinfo(call->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
 	call->size = size > 0 ? size : 0;
+	(void)curl_easy_getinfo(call->curl, CURLINFO_SIZE_DOWNLOAD_T, &down);
+	atomic_fetch_add(&s->requests, 1);
+	atomic_fetch_add(&s->received, (uint64_t)down);
+	atomic_fetch_add(&s->sent, call->sent);
 	r = explain(s, call, err);
 	curl_easy_reset(call->curl); /* what it points to is gone; its connection stays */
 	return r;
@@ -297,7 +301,7 @@ perform(const struct sftp *s, struct sftp_call *call, int type_fd, struct err *e
 
 /* Connects a handle, asking for a key of one type. */
 static int
-connect_as(const struct sftp *s, CURL *curl, int type_fd, CURLcode *ret, struct err *err)
+connect_as(struct sftp *s, CURL *curl, int type_fd, CURLcode *ret, struct err *err)
 {
 	struct sftp_call hello = {.what = SFTP_NOTHING, .curl = curl};
 	int r = perform(s, &hello, type_fd, err);

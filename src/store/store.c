@@ -159,8 +159,8 @@ text_ok(const char *text)
 	return strlen(text) <= STORE_KEY_MAX && utf8_valid(slice_str(text));
 }
 
-static int
-check_key(const char *key, struct err *err)
+int
+store_check_key(const char *key, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf shown = BUF_INIT;
 
@@ -179,7 +179,7 @@ store_get(struct store *s, const char *key, uint64_t off, uint64_t len, struct b
 	int r;
 
 	buf_reset(ret);
-	r = check_key(key, err);
+	r = store_check_key(key, err);
 	if (r < 0)
 		return r;
 	if (len > GET_MAX)
@@ -222,7 +222,7 @@ store_size(struct store *s, const char *key, uint64_t *ret, struct err *err)
 	int r;
 
 	*ret = 0;
-	r = check_key(key, err);
+	r = store_check_key(key, err);
 	if (r < 0)
 		return r;
 	r = s->ops->size(s->arg, key, ret, err);
@@ -232,7 +232,7 @@ store_size(struct store *s, const char *key, uint64_t *ret, struct err *err)
 int
 store_create(struct store *s, const char *key, struct slice body, struct err *err)
 {
-	int r = check_key(key, err);
+	int r = store_check_key(key, err);
 
 	if (r < 0)
 		return r;
@@ -252,89 +252,10 @@ store_list(struct store *s, const char *prefix, bool delimited, store_list_fn *f
 int
 store_remove(struct store *s, const char *key, struct err *err)
 {
-	int r = check_key(key, err);
+	int r = store_check_key(key, err);
 
 	if (r < 0)
 		return r;
 	r = s->ops->remove(s->arg, key, err);
-	return r < 0 ? err_add(err, r, "%s", key) : 0;
-}
-
-/* ---- what only some storages have */
-
-/* These are asked for seldom: neither patience nor faults stand in between. */
-static const struct store *
-innermost(const struct store *s)
-{
-	while (store_inner(s) != NULL)
-		s = store_inner(s);
-	return s;
-}
-
-static int
-lacks(const struct store *s, const char *what, struct err *err)
-{
-	return err_set(err, ERR_UNSUPPORTED, "%s:// has no %s", s->ops->scheme, what);
-}
-
-int
-store_recover(struct store *s, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
-	      void *fits_arg, struct err *err)
-{
-	const struct store *inner = innermost(s);
-	int r = check_key(key, err);
-
-	if (r == 0 && inner->ops->recover == NULL)
-		r = lacks(inner, "older versions", err);
-	if (r == 0)
-		r = inner->ops->recover(inner->arg, key, off, min_u64(len, GET_MAX), fits, fits_arg,
-					err);
-	return r < 0 ? err_add(err, r, "%s", key) : 0;
-}
-
-int
-store_exclusive(struct store *s)
-{
-	const struct store *inner = innermost(s);
-
-	return inner->ops->exclusive != NULL ? inner->ops->exclusive(inner->arg) : -1;
-}
-
-int
-store_lock_get(struct store *s, const char *key, int64_t *ret, struct err *err)
-{
-	const struct store *inner = innermost(s);
-	int r = check_key(key, err);
-
-	*ret = 0;
-	if (r == 0 && inner->ops->lock_get == NULL)
-		r = lacks(inner, "locks against deletion", err);
-	if (r == 0)
-		r = inner->ops->lock_get(inner->arg, key, ret, err);
-	return r < 0 ? err_add(err, r, "%s", key) : 0;
-}
-
-int
-store_lock_set(struct store *s, const char *key, int64_t until, struct err *err)
-{
-	const struct store *inner = innermost(s);
-	int r = check_key(key, err);
-
-	if (r == 0 && inner->ops->lock_set == NULL)
-		r = lacks(inner, "locks against deletion", err);
-	if (r == 0)
-		r = inner->ops->lock_set(inner->arg, key, until, err);
-	return r < 0 ? err_add(err, r, "%s", key) : 0;
-}
-
-int
-store_purge(struct store *s, const char *key, struct err *err)
-{
-	const struct store *inner = innermost(s);
-	int r = check_key(key, err);
-
-	if (r == 0)
-		r = inner->ops->purge != NULL ? inner->ops->purge(inner->arg, key, err)
-					      : inner->ops->remove(inner->arg, key, err);
 	return r < 0 ? err_add(err, r, "%s", key) : 0;
 }

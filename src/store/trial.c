@@ -17,7 +17,6 @@
 #define LARGE_LEN     (300u * KIB)
 #define LOCK_S        6  /* long enough to be tried */
 #define UNLOCK_WAIT_S 30 /* for clocks that differ */
-#define LOCK_TRIES    4u
 #define RACERS        4u
 #define RACES         3u
 
@@ -306,20 +305,6 @@ wait_a_moment(void)
 	(void)nanosleep(&ts, NULL);
 }
 
-/* Locking has no patience of its own. */
-static int
-lock(struct run *t, const char *key, int64_t end, struct err *err)
-{
-	int r = ERR_UNREACHABLE;
-
-	for (unsigned i = 0; i < LOCK_TRIES && r == ERR_UNREACHABLE; i++) {
-		if (i > 0)
-			wait_a_moment();
-		r = store_lock_set(t->store, key, end, err);
-	}
-	return r;
-}
-
 static void
 try_lock(struct run *t)
 {
@@ -330,7 +315,7 @@ try_lock(struct run *t)
 
 	if (!is_yes(t, TRIAL_CREATE))
 		return;
-	r = lock(t, key, end, &err);
+	r = store_lock_set(t->store, key, end, &err);
 	if (r == 0)
 		r = store_lock_get(t->store, key, &until, &err);
 	if (r == ERR_IO || r == ERR_INVALID)

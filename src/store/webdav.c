@@ -299,6 +299,12 @@ webdav_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, vo
 			    err);
 }
 
+static void
+webdav_traffic(void *arg, struct store_traffic *ret)
+{
+	http_traffic(((struct webdav *)arg)->http, ret);
+}
+
 const struct store_ops store_webdav_ops = {
 	.scheme = "webdav",
 	.get = webdav_get,
@@ -306,5 +312,6 @@ const struct store_ops store_webdav_ops = {
 	.create = webdav_create,
 	.list = webdav_list,
 	.remove = webdav_remove,
+	.traffic = webdav_traffic,
 	.close = store_webdav_close,
 };

@@ -126,6 +126,7 @@ struct link {
 };
 
 struct transfer {
+	struct store *patient;   /* as it was given */
 	struct store *store;     /* the one without patience: fetch.c has its own */
 	struct diskcache *cache; /* NULL: none */
 	transfer_seen_fn *seen;  /* NULL: nobody */

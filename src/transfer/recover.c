@@ -1,5 +1,6 @@
 /*
- * recover.c - packs that were overwritten in the storage, read as an older version.
+ * recover.c - packs that were overwritten in the storage, read as an older version.  No caller
+ * tries this again, so that it takes the patient store.
  *
  * Layer 3.
  */
@@ -19,8 +20,8 @@ header_recover(struct transfer *t, struct remote *m, struct pack_header **ret)
 	CLEANUP(buf_fini) struct buf bytes = BUF_INIT;
 	struct pack_key_text key = pack_object_key(&m->source.writer, &m->source.id);
 
-	if (store_recover(t->store, key.s, 0, m->source.header_len, header_fits, m, NULL) < 0 ||
-	    store_get(t->store, key.s, 0, m->source.header_len, &bytes, NULL) < 0)
+	if (store_recover(t->patient, key.s, 0, m->source.header_len, header_fits, m, NULL) < 0 ||
+	    store_get(t->patient, key.s, 0, m->source.header_len, &bytes, NULL) < 0)
 		return false;
 	m->recovered = true;
 	return header_check(m, buf_slice(&bytes), ret, NULL) == 0;
@@ -47,7 +48,7 @@ run_recover(struct transfer *t, const struct run *run)
 	struct pack_key_text key = pack_object_key(&m->source.writer, &m->source.id);
 	struct block first = {m, run->first + (uint32_t)__builtin_ctzll(run->bad)};
 
-	return store_recover(t->store, key.s,
+	return store_recover(t->patient, key.s,
 			     m->source.header_len + (uint64_t)first.number * PACK_BLOCK_LEN,
 			     block_len(m, first.number), block_fits, &first, NULL) == 0;
 }

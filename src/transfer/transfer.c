@@ -26,6 +26,7 @@ transfer_new(struct store *store, const struct transfer_options *options)
 	uint64_t memory = options->memory ? options->memory : TRANSFER_MEMORY;
 	uint32_t run_max;
 
+	t->patient = store;
 	t->store = store_impatient(store);
 	t->cache = options->cache;
 	t->seen = options->seen;

@@ -232,6 +232,7 @@ class Stream:
 class HttpProxy(Proxy):
     def __init__(self, *args, **how):
         self.requests = 0
+        self.answered = 0           # bytes to clients
         super().__init__(*args, **how)
 
     @staticmethod
@@ -267,10 +268,13 @@ class HttpProxy(Proxy):
             answer.drop("content-length", "transfer-encoding")
         return answer
 
-    @staticmethod
-    def send(answer, request, client):
+    def send(self, answer, request, client):
         bare = request.words[0] == "HEAD" or answer.words[1] in ("204", "304")
-        client.sendall(answer.head(None if bare else len(answer.body)) + answer.body)
+        self.send_bytes(answer.head(None if bare else len(answer.body)) + answer.body, client)
+
+    def send_bytes(self, content, client):
+        self.answered += len(content)
+        client.sendall(content)
 
     # ---- what goes wrong before the server is asked
 
@@ -298,7 +302,7 @@ class HttpProxy(Proxy):
             self.released.wait()
             raise Gone
         if fault.kind in ("reset", "stall", "truncate"):
-            client.sendall(answer.head(len(answer.body)) + answer.body[:half])
+            self.send_bytes(answer.head(len(answer.body)) + answer.body[:half], client)
             if fault.kind == "stall":
                 self.released.wait()
             if fault.kind == "truncate":

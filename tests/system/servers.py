@@ -174,7 +174,7 @@ class S3:
         connection.request(method, path + ("?" + query if query else ""), body, sent)
         response = connection.getresponse()
         content = response.read()
-        codes = code if isinstance(code, tuple) else (code,)
+        codes = (code,) if isinstance(code, int) else code
         assert response.status in codes, f"{method} {path}: {response.status} {content[:500]}"
         return content, dict(response.getheaders())
 

@@ -15,6 +15,7 @@ from servers_dav import nginx  # noqa: F401 - fixture
 
 MIB = 1 << 20
 FILES = 6
+HEAD_MAX = 1000      # bytes of an answer beside its body
 
 
 @pytest.fixture
@@ -130,6 +131,7 @@ def test_cost_tells_what_a_copy_fetches_over_the_link(far, folder):
         after = status(mount)["stores"][0]
     # A pack's header may still be on its way, in another request, when the last byte is read.
     fetched = after["bytes_fetched"] - before["bytes_fetched"]
-    assert told["bytes"] * 0.99 <= fetched <= told["bytes"]
-    assert after["requests"] - before["requests"] >= told["requests"]
+    requests = after["requests"] - before["requests"]
+    assert told["bytes"] * 0.99 <= fetched <= told["bytes"] + requests * HEAD_MAX
+    assert requests >= told["requests"]
     assert restore(far, folder, *cached(folder)) == far.content

@@ -6,6 +6,7 @@ nothing wrong in it.  The servers are real: Ceph's S3 gateway, nginx with WebDAV
 """
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import random
@@ -297,6 +298,40 @@ def test_commands_say_that_a_server_is_away(far):
     finally:
         far.proxy.up()
     assert "connect" in done.stderr
+
+
+def test_the_budget_counts_what_came_and_was_of_no_use(far):
+    """Answers that break off use up the link as others do."""
+    with far.mounted("--timeout", "20", "--budget", "2M") as (shop, mount):
+        paths = sorted((shop / "day").iterdir())
+        far.proxy.fault("truncate", match=HttpProxy.is_data)
+
+        def refused():
+            for path in paths:
+                with contextlib.suppress(TimeoutError):
+                    try:
+                        path.read_bytes()
+                    except OSError as e:
+                        if e.errno == errno.EDQUOT:
+                            return True
+            return False
+
+        harness.wait_until(refused, LIMIT)
+        far.proxy.clear()
+        [store] = json.loads((mount / ".tillfs" / "status.json").read_text())["stores"]
+        assert 1 << 20 < store["bytes_fetched"] <= (2 << 20) + 100_000, store
+        harness.wait_until(refused, LIMIT)      # the hour isn't over
+        assert log_of(mount).count("budget: 2.0 MiB have been read from") == 1
+
+
+def test_what_is_counted_is_what_came(far):
+    before = far.proxy.answered
+    with far.mounted(*PATIENT, "--refresh", "0") as (shop, mount):
+        assert far.read_all(shop) == far.expected
+        [store] = json.loads((mount / ".tillfs" / "status.json").read_text())["stores"]
+        # The mount itself is a part of it; another one may have been tried before.
+        came = far.proxy.answered - before
+        assert 0.9 * came <= store["bytes_fetched"] <= came
 
 
 # ---- restarts

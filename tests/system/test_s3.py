@@ -9,6 +9,7 @@ import urllib.parse
 import pytest
 
 import harness
+from faultproxy import HttpProxy
 from test_stores import check_contract
 
 ODD_PREFIX = "a b+c(d)!ü%25&=~*':@;,$/€ x"
@@ -283,6 +284,40 @@ def test_what_was_overwritten_is_read_as_its_older_version(tillfs, folder, ceph,
         assert harness.read_tree(folder / f"out{number}" / str(shop)[1:]) == expected
     assert "older version" in repo.restore("latest", folder / "out", "-v").stderr
     repo.check("--read-data", code=4)   # it tells of what is stored now
+
+
+def test_an_older_version_behind_a_thousand_others(tillfs, folder, ceph, s3):
+    """Found within a few requests, and also when the server is busy for a moment."""
+    bucket = s3.new_bucket(versioned=True)
+    repo = harness.Repo(tillfs, folder, url=ceph.url(bucket))
+    shop = small_shop(folder)
+    repo.backup(shop)
+    [pack] = s3.keys(bucket, "repo/packs/")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: s3.put(bucket, pack, b"other %d" % i), range(1050)))
+    # Keys that begin with the pack's own are no versions of it.
+    for i in range(3):
+        s3.put(bucket, f"{pack}{i}", b"stray")
+    proxy = HttpProxy(ceph.port)
+    asked = []
+
+    def older(request):
+        path = urllib.parse.urlsplit(request.words[1])
+        query = dict(urllib.parse.parse_qsl(path.query, keep_blank_values=True))
+        if request.words[0] == "GET" and ("versions" in query or "versionId" in query):
+            asked.append(query)
+            return len(asked) <= 2
+        return False
+
+    try:
+        busy = proxy.fault("status", code=503, match=older)
+        reading = ("-r", ceph.url(bucket, host=f"127.0.0.1:{proxy.port}"), "-i", repo.admin)
+        tillfs("restore", *reading, "latest", "--to", folder / "out", "--timeout", "60")
+        assert busy.met == 2
+    finally:
+        proxy.close()
+    assert harness.read_tree(folder / "out" / str(shop)[1:]) == harness.read_tree(shop)
+    assert sum("key-marker" in query for query in asked) >= 1 and len(asked) < 40
 
 
 # ---- store test
