@@ -47,6 +47,9 @@ struct store_ops {
 		    struct err *err);
 	int (*remove)(void *arg, const char *key, struct err *err);
 	void (*close)(void *arg);
+	/* The keys alone; NULL: list tells sizes at no cost. */
+	int (*list_names)(void *arg, const char *prefix, store_list_fn *fn, void *fn_arg,
+			  struct err *err);
 	/* NULL where the storage has nothing of the kind. */
 	int (*recover)(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
 		       void *fits_arg, struct err *err);
@@ -138,6 +141,10 @@ MUST_CHECK int store_create(struct store *s, const char *key, struct slice body,
  */
 MUST_CHECK int store_list(struct store *s, const char *prefix, bool delimited, store_list_fn *fn,
 			  void *arg, struct err *err);
+/* The same, not delimited, for who doesn't look at sizes (they may be 0): a folder's files needn't
+ * be looked at one by one then. */
+MUST_CHECK int store_list_names(struct store *s, const char *prefix, store_list_fn *fn, void *arg,
+				struct err *err);
 /* Return: 0, ERR_NOENT, … */
 MUST_CHECK int store_remove(struct store *s, const char *key, struct err *err);
 

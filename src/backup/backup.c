@@ -5,89 +5,12 @@
  */
 #include "tillfs/backup.h"
 
-#include <stdio.h>
 #include <sys/resource.h>
 
 #include "backup/internal.h"
 
 #define COMPRESSORS 2u
 #define RUN_TRIES   2
-
-/* ---- what the store holds of this writer ---- */
-
-struct held_pack {
-	struct hash id;
-	uint64_t size;
-};
-struct held {
-	struct held_pack *v; /* ascending by id */
-	size_t n, cap;
-	const struct ledger_writer *writer;
-};
-
-static int
-on_pack(void *arg, const struct store_entry *entry, struct err *err)
-{
-	struct held *h = arg;
-	const char *slash = strrchr(entry->key, '/');
-	struct held_pack p = {.size = entry->size};
-
-	(void)err;
-	if (slash == NULL || !hex_parse(slice_str(slash + 1), &p.id, sizeof p.id))
-		return 0; /* not a pack: nothing that anybody would refer to */
-	array_reserve(h->v, h->n, h->cap);
-	h->v[h->n++] = p;
-	return 0;
-}
-
-static int
-compare_held(const void *a, const void *b)
-{
-	const struct held_pack *x = a, *y = b;
-
-	return memcmp(&x->id, &y->id, sizeof x->id);
-}
-
-static bool
-is_held(void *arg, const struct pack_id *id, uint64_t object_len)
-{
-	const struct held *h = arg;
-	const struct held_pack key = {.id = id->h};
-	const struct held_pack *p =
-		h->n == 0 ? NULL : bsearch(&key, h->v, h->n, sizeof key, compare_held);
-
-	return p != NULL && p->size == object_len && ledger_pack_usable(h->writer, id);
-}
-
-static int
-match_catalog(struct run *run, struct err *err)
-{
-	struct held held = {0};
-	CLEANUP(freep)
-	char *prefix = str_format("packs/%s/",
-				  hex_bytes(&run->writer->card.writer, sizeof(struct writer_id)).s);
-	size_t dropped = 0;
-	int r;
-
-	held.writer = ledger_find_writer(repo_ledger(run->repo), &run->writer->card.writer);
-	if (held.writer == NULL)
-		return err_set(err, ERR_DENIED, "this writer is not enrolled");
-	r = store_list(repo_store(run->repo), prefix, false, on_pack, &held, err);
-	if (r == 0) {
-		/* qsort must not get NULL, which an empty store leaves here. */
-		if (held.n > 0)
-			qsort(held.v, held.n, sizeof *held.v, compare_held);
-		r = catalog_keep_only(run->catalog, is_held, &held, &dropped, err);
-	}
-	free(held.v);
-	if (r == 0 && dropped > 0)
-		log_write(LOG_WARN,
-			  "%zu packs known here are gone from the store or retired: what they held "
-			  "is "
-			  "stored again",
-			  dropped);
-	return r;
-}
 
 /* ---- threads ---- */
 

@@ -482,4 +482,9 @@ void dir_root_inline(struct run *run, struct lane *lane, struct buf *ret);
 /* commit.c */
 MUST_CHECK int commit_snapshot(struct run *run, struct err *err);
 
+/* ---- match.c ---------------------------------------------------------------------------- */
+
+/* Forgets what the catalog knows of packs that the store doesn't hold or nobody may refer to. */
+MUST_CHECK int match_catalog(struct run *run, struct err *err);
+
 #endif /* BACKUP_INTERNAL_H */

@@ -73,7 +73,7 @@ snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err)
 
 	*ret = (struct snapshot_names){0};
 	k = r->distant ? snapshots_list_wide(r, ret, err)
-		       : store_list(r->store, SNAPSHOTS_PREFIX, false, snapshot_collect, &c, err);
+		       : store_list_names(r->store, SNAPSHOTS_PREFIX, snapshot_collect, &c, err);
 	if (k < 0)
 		return err_add(err, k, "listing the snapshots");
 	if (ret->n > 0)

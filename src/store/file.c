@@ -221,6 +221,7 @@ static const struct store_ops file_ops = {
 	.size = file_size,
 	.create = file_create,
 	.list = file_list,
+	.list_names = file_list_names,
 	.remove = file_remove,
 	.close = file_close,
 	.path = file_path,

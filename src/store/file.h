@@ -41,5 +41,7 @@ MUST_CHECK int file_open_parent(const struct file_store *f, const char *key, boo
 int file_create(void *arg, const char *key, struct slice body, struct err *err);
 int file_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
 	      struct err *err);
+int file_list_names(void *arg, const char *prefix, store_list_fn *fn, void *fn_arg,
+		    struct err *err);
 
 #endif /* TILLFS_STORE_FILE_H */

@@ -30,30 +30,67 @@ add_name(struct folder_names *names, int folder, const char *text)
 		folder_names_add(names, slice_str(text), S_ISDIR(st.st_mode), (uint64_t)st.st_size);
 }
 
+/* The same where sizes don't matter and the folder itself tells what is what. */
+static void
+add_name_only(struct folder_names *names, int folder, const struct dirent *e)
+{
+	if (e->d_type == DT_UNKNOWN)
+		add_name(names, folder, e->d_name);
+	else if (e->d_type == DT_DIR || e->d_type == DT_REG)
+		folder_names_add(names, slice_str(e->d_name), e->d_type == DT_DIR, 0);
+}
+
+static int
+open_for_reading(const struct file_store *f, const char *folder, DIR **ret, struct err *err)
+{
+	CLEANUP(closep) int fd = -1;
+	int r = file_open_folder(f, folder, strlen(folder), false, &fd, err);
+
+	if (r < 0)
+		return r;
+	if (folder[0] == '\0') {
+		/* The root's descriptor is shared, and so is its position. */
+		int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		closep(&fd);
+		fd = own;
+	}
+	*ret = fd >= 0 ? fdopendir(fd) : NULL;
+	if (*ret == NULL)
+		return err_sys(err, "listing a folder");
+	fd = -1; /* closedir's now */
+	return 0;
+}
+
+static int
+read_entries(const struct file_store *f, const char *folder, bool sizes, struct folder_names *ret,
+	     struct err *err)
+{
+	CLEANUP(closedirp) DIR *dir = NULL;
+	const struct dirent *e;
+	int r = open_for_reading(f, folder, &dir, err);
+
+	if (r < 0)
+		return r == ERR_NOENT ? 0 : r;
+	while (errno = 0, (e = readdir(dir)) != NULL) {
+		if (sizes)
+			add_name(ret, dirfd(dir), e->d_name);
+		else
+			add_name_only(ret, dirfd(dir), e);
+	}
+	return errno != 0 ? err_sys(err, "listing a folder") : 0;
+}
+
 static int
 read_folder(void *arg, const char *folder, struct folder_names *ret, struct err *err)
 {
-	const struct file_store *f = arg;
-	CLEANUP(closedirp) DIR *dir = NULL;
-	CLEANUP(closep) int at = -1;
-	CLEANUP(closep) int fd = -1;
-	const struct dirent *e;
-	int r;
+	return read_entries(arg, folder, true, ret, err);
+}
 
-	r = file_open_folder(f, folder, strlen(folder), false, &at, err);
-	if (r < 0)
-		return r == ERR_NOENT ? 0 : r;
-
-	/* The root's descriptor is shared, so its position is too: reading needs one of its own. */
-	fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (dir == NULL)
-		return err_sys(err, "listing a folder");
-	fd = -1; /* closedir's now */
-
-	while (errno = 0, (e = readdir(dir)) != NULL)
-		add_name(ret, at, e->d_name);
-	return errno != 0 ? err_sys(err, "listing a folder") : 0;
+static int
+read_names(void *arg, const char *folder, struct folder_names *ret, struct err *err)
+{
+	return read_entries(arg, folder, false, ret, err);
 }
 
 int
@@ -61,4 +98,10 @@ file_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void
 	  struct err *err)
 {
 	return folders_list(read_folder, arg, 0, prefix, delimited, fn, fn_arg, err);
+}
+
+int
+file_list_names(void *arg, const char *prefix, store_list_fn *fn, void *fn_arg, struct err *err)
+{
+	return folders_list(read_names, arg, 0, prefix, false, fn, fn_arg, err);
 }

@@ -207,6 +207,17 @@ meter_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 }
 
 static int
+meter_list_names(void *arg, const char *prefix, store_list_fn *fn, void *fn_arg, struct err *err)
+{
+	struct meter *m = arg;
+	struct listener l = {fn, fn_arg, 0};
+	int r = store_list_names(m->inner, prefix, listen, &l, err);
+
+	count(m, 1 + l.keys / KEYS_A_REQUEST, 0, 0, r);
+	return r;
+}
+
+static int
 meter_remove(void *arg, const char *key, struct err *err)
 {
 	struct meter *m = arg;
@@ -255,6 +266,7 @@ static const struct store_ops meter_ops = {
 	.size = meter_size,
 	.create = meter_create,
 	.list = meter_list,
+	.list_names = meter_list_names,
 	.remove = meter_remove,
 	.recover = meter_recover,
 	.close = meter_close,

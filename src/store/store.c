@@ -240,13 +240,32 @@ store_create(struct store *s, const char *key, struct slice body, struct err *er
 	return r < 0 ? err_add(err, r, "%s", key) : 0;
 }
 
+static int
+check_prefix(const char *prefix, struct err *err)
+{
+	if (prefix[0] != '\0' && !(text_ok(prefix) && components_ok(prefix, true)))
+		return err_set(err, ERR_INVALID, "\"%.64s\" is no prefix of keys", prefix);
+	return 0;
+}
+
 int
 store_list(struct store *s, const char *prefix, bool delimited, store_list_fn *fn, void *arg,
 	   struct err *err)
 {
-	if (prefix[0] != '\0' && !(text_ok(prefix) && components_ok(prefix, true)))
-		return err_set(err, ERR_INVALID, "\"%.64s\" is no prefix of keys", prefix);
-	return s->ops->list(s->arg, prefix, delimited, fn, arg, err);
+	int r = check_prefix(prefix, err);
+
+	return r < 0 ? r : s->ops->list(s->arg, prefix, delimited, fn, arg, err);
+}
+
+int
+store_list_names(struct store *s, const char *prefix, store_list_fn *fn, void *arg, struct err *err)
+{
+	int r;
+
+	if (s->ops->list_names == NULL)
+		return store_list(s, prefix, false, fn, arg, err);
+	r = check_prefix(prefix, err);
+	return r < 0 ? r : s->ops->list_names(s->arg, prefix, fn, arg, err);
 }
 
 int

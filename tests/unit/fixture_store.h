@@ -115,6 +115,27 @@ append_entry(void *arg, const struct store_entry *e, struct err *err)
 	return 0;
 }
 
+static UNUSED int
+append_name(void *arg, const struct store_entry *entry, struct err *err)
+{
+	(void)err;
+	buf_appendf(arg, "%s ", entry->key);
+	return 0;
+}
+
+/* A listing of names alone tells the same keys. */
+static UNUSED void
+check_list_names(struct store *s, const char *prefix)
+{
+	CLEANUP(buf_fini) struct buf all = BUF_INIT;
+	CLEANUP(buf_fini) struct buf names = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	CHECK_OK(store_list(s, prefix, false, append_name, &all, &err), &err);
+	CHECK_OK(store_list_names(s, prefix, append_name, &names, &err), &err);
+	assert_string_equal(buf_cstr(&names), buf_cstr(&all));
+}
+
 static UNUSED void
 check_list(struct store *s, const char *prefix, bool delimited, const char *expected)
 {
@@ -123,6 +144,8 @@ check_list(struct store *s, const char *prefix, bool delimited, const char *expe
 
 	CHECK_OK(store_list(s, prefix, delimited, append_entry, &found, &err), &err);
 	assert_string_equal(buf_cstr(&found), expected);
+	if (!delimited)
+		check_list_names(s, prefix);
 }
 
 static UNUSED void
