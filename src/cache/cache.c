@@ -187,11 +187,17 @@ cache_store_failed(struct diskcache *c, const char *what)
 	bool lasting = why == ENOSPC || why == EDQUOT || why == EROFS || why == EACCES ||
 		       why == EPERM || why == EIO;
 
+	uint64_t now = time_monotonic_ms();
+	bool known;
+
 	pthread_mutex_lock(&c->lock);
 	c->stats.write_errors++;
+	known = now < c->paused_until_ms; /* several threads were storing */
 	if (lasting)
-		c->paused_until_ms = time_monotonic_ms() + PAUSE_MS;
+		c->paused_until_ms = now + PAUSE_MS;
 	pthread_mutex_unlock(&c->lock);
+	if (known)
+		return;
 	log_write(LOG_WARN, "the cache %s can't be written (%s: %s); reading goes on%s", c->root,
 		  what, strerror(why), lasting ? ", and storing is tried again in a minute" : "");
 }

@@ -237,6 +237,8 @@ cmd_mount(struct cli *c, struct err *err)
 	if (r == 0)
 		r = session_url(c, &url, err); /* a usage error belongs to the foreground */
 	if (r == 0)
+		r = session_check(c, err);
+	if (r == 0)
 		r = mount_check_dir(o.dir, err);
 	if (r == 0)
 		r = mount_daemonize(o.foreground, &daemon, err);

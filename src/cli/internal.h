@@ -259,6 +259,9 @@ MUST_CHECK int session_store(const struct cli *c, const char *url, bool create, 
 MUST_CHECK int session_cached_store(const struct cli *c, const char *url, struct session *s,
 				    struct err *err);
 /* The cache alone.  Return: 0, CLI_USAGE when none is named, … */
+/* Whether a session's options make sense.  Return: 0 or a usage error. */
+MUST_CHECK int session_check(const struct cli *c, struct err *err);
+MUST_CHECK int session_cache_check(const struct cli *c, struct err *err);
 MUST_CHECK int session_cache(const struct cli *c, const char *url, struct diskcache **ret,
 			     struct err *err);
 MUST_CHECK int session_url(const struct cli *c, const char **ret, struct err *err);

@@ -79,16 +79,22 @@ append_rate(struct buf *b, const struct progress *p, uint64_t elapsed_ms)
 	}
 }
 
+/* What is done; some stages count files, some bytes, some both. */
 static void
 append_line(struct buf *b, const struct progress *p, uint64_t elapsed_ms)
 {
-	buf_appendf(b, "\r%s: %llu", p->stage, (unsigned long long)p->files_done);
+	bool bytes = p->bytes_done > 0 || p->bytes_total > 0;
+	bool files = p->files_done > 0 || p->files_total > 0 || !bytes;
+
+	buf_appendf(b, "\r%s: ", p->stage);
+	if (files)
+		buf_appendf(b, "%llu", (unsigned long long)p->files_done);
 	if (p->files_total > 0)
 		buf_appendf(b, " of %llu", (unsigned long long)p->files_total);
-	if (p->bytes_done > 0 || p->bytes_total > 0) {
+	if (files && bytes)
 		buf_append_str(b, ", ");
+	if (bytes)
 		text_append_bytes(b, p->bytes_done);
-	}
 	if (p->bytes_total > 0) {
 		buf_append_str(b, " of ");
 		text_append_bytes(b, p->bytes_total);

@@ -158,6 +158,15 @@ session_timeout(const struct cli *c, unsigned *ret_ms, struct err *err)
 }
 
 int
+session_check(const struct cli *c, struct err *err)
+{
+	unsigned timeout_ms;
+	int r = session_timeout(c, &timeout_ms, err);
+
+	return r < 0 ? r : session_cache_check(c, err);
+}
+
+int
 session_store(const struct cli *c, const char *url, bool create, struct store **ret,
 	      struct store **ret_meter, struct err *err)
 {

@@ -44,6 +44,32 @@ cache_size(const struct cli *c, uint64_t *ret, struct err *err)
 	return 0;
 }
 
+static int
+find_cache(const struct cli *c, char **ret_folder, uint64_t *ret_size, struct err *err)
+{
+	int r = cache_folder(c, ret_folder, err);
+
+	if (r == 0)
+		r = cache_size(c, ret_size, err);
+	if (r < 0 || *ret_folder != NULL)
+		return r;
+	return err_set(err, CLI_USAGE,
+		       "%s needs a cache: give --cache DIR, or set TILLFS_CACHE, or cache "
+		       "in the configuration",
+		       option_given(c, OPT_OFFLINE) ? "--offline" : c->command->name);
+}
+
+int
+session_cache_check(const struct cli *c, struct err *err)
+{
+	CLEANUP(freep) char *folder = NULL;
+	uint64_t size;
+
+	if (!option_given(c, OPT_OFFLINE))
+		return cache_size(c, &size, err);
+	return find_cache(c, &folder, &size, err);
+}
+
 int
 session_cache(const struct cli *c, const char *url, struct diskcache **ret, struct err *err)
 {
@@ -52,16 +78,9 @@ session_cache(const struct cli *c, const char *url, struct diskcache **ret, stru
 	int r;
 
 	*ret = NULL;
-	r = cache_folder(c, &folder, err);
-	if (r == 0)
-		r = cache_size(c, &size, err);
+	r = find_cache(c, &folder, &size, err);
 	if (r < 0)
 		return r;
-	if (folder == NULL)
-		return err_set(err, CLI_USAGE,
-			       "%s needs a cache: give --cache DIR, or set TILLFS_CACHE, or cache "
-			       "in the configuration",
-			       option_given(c, OPT_OFFLINE) ? "--offline" : c->command->name);
 	return diskcache_open(folder, url, size, ret, err);
 }
 

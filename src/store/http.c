@@ -338,6 +338,16 @@ http_traffic(struct http *h, struct store_traffic *ret)
 	ret->sent = atomic_load(&h->sent);
 }
 
+/* Now, as the server has it: what it says of times is to be compared with that. */
+static int64_t
+server_time(const struct http_response *r)
+{
+	CLEANUP(freep) char *said = http_response_header(r, "date");
+	int64_t date;
+
+	return said != NULL && http_date_parse(said, &date) ? date : time_now();
+}
+
 static unsigned
 retry_after_ms(const struct http_response *r)
 {
@@ -351,7 +361,7 @@ retry_after_ms(const struct http_response *r)
 	if (end == said || *end != '\0') {
 		if (!http_date_parse(said, &date))
 			return 0;
-		seconds = date - time_now();
+		seconds = date - server_time(r);
 	}
 	if (seconds <= 0)
 		return 0;

@@ -362,6 +362,7 @@ struct view {
 	struct reader *reader;
 	struct view_options options;
 	int64_t since; /* UTC seconds */
+	int statm_fd;  /* the process's memory; opened before a sandbox forbids it; -1: unknown */
 
 	struct view_node *root, *by_date, *by_host, *latest; /* references */
 	struct view_nodes nodes;

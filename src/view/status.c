@@ -125,13 +125,14 @@ put_reader(struct buf *b, struct reader *reader)
 
 /* The process's resident memory in bytes, 0 when unknown. */
 static uint64_t
-resident_bytes(void)
+resident_bytes(const struct view *v)
 {
-	CLEANUP(buf_fini) struct buf text = BUF_INIT;
 	unsigned long long total, resident;
+	char text[128];
+	ssize_t n = pread(v->statm_fd, text, sizeof text - 1, 0);
 
-	if (file_read("/proc/self/statm", 4096, &text, NULL) < 0 ||
-	    sscanf(buf_cstr(&text), "%llu %llu", &total, &resident) != 2)
+	text[n > 0 ? n : 0] = '\0';
+	if (sscanf(text, "%llu %llu", &total, &resident) != 2)
 		return 0;
 	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -160,5 +161,5 @@ view_status_text(struct view *v, struct buf *ret)
 	put_transfer(ret, v->transfer);
 	put_reader(ret, v->reader);
 	put_number(ret, "nodes", atomic_load(&v->nodes.n));
-	buf_appendf(ret, "  \"memory\": %llu\n}\n", (unsigned long long)resident_bytes());
+	buf_appendf(ret, "  \"memory\": %llu\n}\n", (unsigned long long)resident_bytes(v));
 }

@@ -2,6 +2,8 @@
  * view.c - the view as a whole, and which half of it a call is for: the mount's own directories or
  * the inside of a snapshot.
  */
+#include <fcntl.h>
+
 #include "private.h"
 
 #define MEMORY_DEFAULT (64u * MIB)
@@ -20,6 +22,7 @@ view_new(struct repo *repo, const struct view_options *options, struct view **re
 	if (v->options.memory == 0)
 		v->options.memory = distant ? MEMORY_DISTANT : MEMORY_DEFAULT;
 	v->since = v->refreshed = time_now();
+	v->statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 
 	/* For blocks, for plaintext and nodes; the rest is for what is being read. */
 	transfer.memory = distant ? v->options.memory / 2 : v->options.memory / 4;
@@ -62,6 +65,7 @@ view_free(struct view *v)
 	reader_free(v->reader);
 	transfer_free(v->transfer);
 	free(v->refresh_error);
+	closep(&v->statm_fd);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }

@@ -158,6 +158,8 @@ def test_offline_says_what_is_missing(shared, folder):
     never = shared.tillfs("ls", *shared.access, "latest", *offline, code=1)
     assert "the cache has nothing of" in never.stderr
     assert "cache" in shared.tillfs("ls", *shared.access, "latest", "--offline", code=2).stderr
+    for wrong in ("--offline", "--timeout=0", "--cache-size=1M"):
+        shared.tillfs("mount", shared.url, folder, "-i", shared.admin, wrong, code=2)
     shared.ls("latest:data/large", *cached(folder))
     missing = shared.tillfs("cat", *shared.access, "latest:data/large/00", *offline, code=1)
     assert "not in the cache; `tillfs pin`" in missing.stderr

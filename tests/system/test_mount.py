@@ -170,6 +170,7 @@ def test_status_and_log_can_be_read(filled):
     with filled.mounted() as mount:
         status = json.loads((mount / ".tillfs" / "status.json").read_text())
         assert status["snapshots"] == 2
+        assert status["memory"] > 0
         assert (mount / ".tillfs" / "log").read_text() is not None
 
 

@@ -228,6 +228,14 @@ test_http__retry_after_may_be_a_date(void **state)
 	CHECK_OK(send_one(buf_cstr(&answer), &q, &got, &err), &err);
 	assert_in_range(got.retry_after_ms, 40000, 100000);
 
+	/* The clock that counts is the server's. */
+	CHECK_OK(send_one("HTTP/1.1 503 X\r\nContent-Length: 0\r\n"
+			  "Date: Fri, 20 Nov 2020 10:00:00 GMT\r\n"
+			  "Retry-After: Fri, 20 Nov 2020 10:00:07 GMT\r\n\r\n",
+			  &q, &got, &err),
+		 &err);
+	assert_int_equal(got.retry_after_ms, 7000);
+
 	CHECK_OK(send_one("HTTP/1.1 503 X\r\nContent-Length: 0\r\nRetry-After: soon\r\n\r\n", &q,
 			  &got, &err),
 		 &err);
