@@ -28,6 +28,14 @@ server_packages=(
 )
 # Azurite comes from npm, which some builds of Node.js bring with them.
 command -v npm >/dev/null || server_packages+=(npm)
+# And those that are tested with --full only.
+full_packages=(
+	memcached
+	swift-account
+	swift-container
+	swift-object
+	swift-proxy
+)
 bench_packages=(restic borgbackup python3-pyfuse3 time)
 
 die() {

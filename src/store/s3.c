@@ -61,6 +61,26 @@ s3_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 	return 0;
 }
 
+/* ---- removing */
+
+/* The service says yes also to removing what isn't there, so it is looked for. */
+static int
+s3_remove(void *arg, const char *key, struct err *err)
+{
+	struct s3 *s = arg;
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	struct s3_request q = {.method = "DELETE", .key = key};
+	uint64_t size;
+	int r = s3_size(s, key, &size, err);
+
+	if (r < 0 && r != ERR_DENIED)
+		return r;
+	r = s3_send(s, &q, &response, err);
+	if (r < 0)
+		return r;
+	return response.status == 204 || response.status == 200 ? 0 : s3_error(s, &response, err);
+}
+
 /* ---- creating */
 
 static int
@@ -133,6 +153,22 @@ probe(struct s3 *s, const char *key, struct slice body)
 	}
 }
 
+/* After the first create that asks for a lock: some servers don't heed that.  What can't be found
+ * out is no failure of the create. */
+static int
+check_lock(struct s3 *s, const char *key, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (s->options.object_lock_days == 0 ||
+	    s3_check_knows_locks(s, key, &why) != ERR_UNSUPPORTED)
+		return 0;
+	(void)s3_remove(s, key, NULL); /* so that nothing is left of what failed */
+	return err_set(err, ERR_UNSUPPORTED,
+		       "asking for object lock: %s; without --object-lock-days it goes on",
+		       why.msg);
+}
+
 static int
 s3_create(void *arg, const char *key, struct slice body, struct err *err)
 {
@@ -162,30 +198,13 @@ s3_create(void *arg, const char *key, struct slice body, struct err *err)
 			       "asking for object lock (does the bucket have it?)");
 	if (response.status != 200)
 		return s3_error(s, &response, err);
+	r = check_lock(s, key, err);
+	if (r < 0)
+		return r;
 	if (known == EXCLUSIVE_UNKNOWN && atomic_load(&s->exclusive) == EXCLUSIVE_UNKNOWN &&
 	    body.len <= PROBE_MAX)
 		probe(s, key, body);
 	return 0;
-}
-
-/* ---- removing */
-
-/* The service says yes also to removing what isn't there, so it is looked for. */
-static int
-s3_remove(void *arg, const char *key, struct err *err)
-{
-	struct s3 *s = arg;
-	CLEANUP(http_response_fini) struct http_response response = {0};
-	struct s3_request q = {.method = "DELETE", .key = key};
-	uint64_t size;
-	int r = s3_size(s, key, &size, err);
-
-	if (r < 0 && r != ERR_DENIED)
-		return r;
-	r = s3_send(s, &q, &response, err);
-	if (r < 0)
-		return r;
-	return response.status == 204 || response.status == 200 ? 0 : s3_error(s, &response, err);
 }
 
 static void

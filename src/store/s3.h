@@ -5,7 +5,8 @@
  *	s3_send.c      one request: signed, sent, its refusal understood
  *	s3.c           the operations on one object
  *	s3_list.c      listings
- *	s3_versions.c  older versions of an object, and locks
+ *	s3_versions.c  older versions of an object
+ *	s3_locks.c     locks against deletion
  *
  * The same code speaks to Google's storage, whose dialect differs in a few words.
  */
@@ -52,6 +53,7 @@ struct s3 {
 	size_t n_pins, cap_pins;
 	atomic_int exclusive;    /* enum exclusive */
 	atomic_llong clock_skew; /* seconds that the server's clock is ahead of ours */
+	atomic_bool knows_locks;
 };
 
 struct s3_request {
@@ -104,7 +106,10 @@ int s3_lock_set(void *arg, const char *key, int64_t until, struct err *err);
 int s3_purge(void *arg, const char *key, struct err *err);
 extern const struct store_ops s3_ops;
 
-/* "2026-11-20T23:00:05Z" for a lock's end. */
+/* Whether the server, asked for the lock of an object that is there, speaks of locks.  Return: 0,
+ * ERR_UNSUPPORTED when it sends the object instead, or as s3_send. */
+MUST_CHECK int s3_check_knows_locks(struct s3 *s, const char *key, struct err *err);
+/* What asks for a lock when an object is created. */
 void s3_lock_headers(const struct s3 *s, int64_t until, const struct hash *body_hash,
 		     struct http_headers *ret);
 

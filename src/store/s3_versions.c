@@ -1,5 +1,5 @@
 /*
- * s3_versions.c - older versions of an object, and locks against deletion.
+ * s3_versions.c - older versions of an object.
  *
  * On a versioned bucket whoever may create may also put another object over one that is there; the
  * old one stays, as an older version.  So what doesn't have the content that its key says is looked
@@ -8,9 +8,6 @@
  * Layer 1.
  */
 #include "store/s3.h"
-
-#include <stdio.h>
-#include <time.h>
 
 #include "store/xml.h"
 
@@ -321,73 +318,4 @@ s3_purge(void *arg, const char *key, struct err *err)
 			return r;
 	}
 	return err_set(err, ERR_IO, "there is no end to its versions");
-}
-
-/* ---- locks */
-
-void
-s3_lock_headers(const struct s3 *s, int64_t until, const struct hash *body_hash,
-		struct http_headers *ret)
-{
-	CLEANUP(buf_fini) struct buf checksum = BUF_INIT;
-	const char *begin = s->dialect->header;
-
-	http_headers_add(ret, "%sobject-lock-mode: %s", begin, s->lock_mode);
-	http_headers_add(ret, "%sobject-lock-retain-until-date: %s", begin,
-			 time_format_rfc3339(until).s);
-	if (s->dialect != &aws_dialect_s3)
-		return;
-	/* Locked objects are taken only with a checksum of their own. */
-	seal_base64_append(&checksum, slice_of(body_hash->b, sizeof(body_hash->b)));
-	http_headers_add(ret, "x-amz-checksum-sha256: %s", buf_cstr(&checksum));
-}
-
-int
-s3_lock_get(void *arg, const char *key, int64_t *ret, struct err *err)
-{
-	struct s3 *s = arg;
-	CLEANUP(http_response_fini) struct http_response response = {0};
-	CLEANUP(freep)
-	char *name = str_format("%sobject-lock-retain-until-date", s->dialect->header);
-	CLEANUP(freep) char *until = NULL;
-	struct s3_request q = {.method = "HEAD", .key = key};
-	int r = s3_send(s, &q, &response, err);
-
-	if (r < 0)
-		return r;
-	if (response.status != 200)
-		return s3_error(s, &response, err);
-	*ret = 0;
-	until = http_response_header(&response, name);
-	if (until != NULL && !time_parse_rfc3339(slice_str(until), ret))
-		return err_set(err, ERR_CORRUPT, "the server says \"%.64s\" for the end of a lock",
-			       until);
-	return 0;
-}
-
-int
-s3_lock_set(void *arg, const char *key, int64_t until, struct err *err)
-{
-	struct s3 *s = arg;
-	CLEANUP(http_response_fini) struct http_response response = {0};
-	CLEANUP(buf_fini) struct buf checksum = BUF_INIT;
-	CLEANUP(freep)
-	char *body = str_format("<Retention><Mode>%s</Mode><RetainUntilDate>%s</RetainUntilDate>"
-				"</Retention>",
-				s->lock_mode, time_format_rfc3339(until).s);
-	struct s3_request q = {
-		.method = "PUT", .key = key, .query = "retention=", .body = slice_str(body)};
-	struct hash hash;
-	int r;
-
-	seal_sha256(q.body.p, q.body.len, &hash);
-	q.body_hash = &hash;
-	if (s->dialect == &aws_dialect_s3) {
-		seal_base64_append(&checksum, slice_of(hash.b, sizeof(hash.b)));
-		http_headers_add(&q.headers, "x-amz-checksum-sha256: %s", buf_cstr(&checksum));
-	}
-	r = s3_send(s, &q, &response, err);
-	if (r < 0)
-		return r;
-	return response.status == 200 ? 0 : s3_error(s, &response, err);
 }
