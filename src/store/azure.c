@@ -14,8 +14,11 @@ azure_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *re
 	CLEANUP(http_response_fini) struct http_response response = {0};
 	struct azure_request q = {
 		.method = "GET", .key = key, .ranged = true, .off = off, .len = len};
-	int r = azure_send(a, &q, &response, err);
+	CLEANUP(freep) char *version = azure_pinned(a, key, &q.query[0].name);
+	int r;
 
+	q.query[0].value = version;
+	r = azure_send(a, &q, &response, err);
 	if (r < 0)
 		return r;
 	if (response.status != 206)
@@ -28,8 +31,11 @@ static int
 head(struct azure *a, const char *key, struct http_response *ret, struct err *err)
 {
 	struct azure_request q = {.method = "HEAD", .key = key};
-	int r = azure_send(a, &q, ret, err);
+	CLEANUP(freep) char *version = azure_pinned(a, key, &q.query[0].name);
+	int r;
 
+	q.query[0].value = version;
+	r = azure_send(a, &q, ret, err);
 	return r == 0 && ret->status != 200 ? azure_error(a, ret, err) : r;
 }
 
@@ -59,28 +65,6 @@ add_lock(const struct azure *a, int64_t until, struct http_headers *headers)
 }
 
 static int
-azure_create(void *arg, const char *key, struct slice body, struct err *err)
-{
-	struct azure *a = arg;
-	CLEANUP(http_response_fini) struct http_response response = {0};
-	struct azure_request q = {.method = "PUT", .key = key, .if_none_match = "*", .body = body};
-	int r;
-
-	http_headers_add(&q.headers, "x-ms-blob-type: BlockBlob");
-	if (a->object_lock_days > 0)
-		add_lock(a, time_now() + (int64_t)a->object_lock_days * 86400, &q.headers);
-	r = azure_send(a, &q, &response, err);
-	if (r < 0)
-		return r;
-	if (response.status == 201)
-		return 0;
-	if (response.status == 412 || azure_said(&response, "BlobAlreadyExists") ||
-	    azure_said(&response, "BlobImmutableDueToPolicy"))
-		return err_set(err, ERR_EXISTS, "there is such an object already");
-	return azure_error(a, &response, err);
-}
-
-static int
 azure_remove(void *arg, const char *key, struct err *err)
 {
 	struct azure *a = arg;
@@ -94,8 +78,6 @@ azure_remove(void *arg, const char *key, struct err *err)
 		return r;
 	return response.status == 202 ? 0 : azure_error(a, &response, err);
 }
-
-/* ---- locks */
 
 static int
 azure_lock_get(void *arg, const char *key, int64_t *ret, struct err *err)
@@ -114,6 +96,51 @@ azure_lock_get(void *arg, const char *key, int64_t *ret, struct err *err)
 	return 0;
 }
 
+/* After the first create that asks for a lock: who doesn't know that may have passed it over.  What
+ * can't be found out is no failure of the create. */
+static int
+check_lock(struct azure *a, const char *key, struct err *err)
+{
+	int64_t until = 0;
+
+	if (a->object_lock_days == 0 || atomic_load(&a->knows_locks) ||
+	    azure_lock_get(a, key, &until, NULL) < 0)
+		return 0;
+	if (until != 0) {
+		atomic_store(&a->knows_locks, true);
+		return 0;
+	}
+	(void)azure_remove(a, key, NULL); /* so that nothing is left of what failed */
+	return err_set(err, ERR_UNSUPPORTED,
+		       "asking for object lock: %s takes the object and forgets the lock; without "
+		       "--object-lock-days it goes on",
+		       a->origin);
+}
+
+static int
+azure_create(void *arg, const char *key, struct slice body, struct err *err)
+{
+	struct azure *a = arg;
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	struct azure_request q = {.method = "PUT", .key = key, .if_none_match = "*", .body = body};
+	int r;
+
+	http_headers_add(&q.headers, "x-ms-blob-type: BlockBlob");
+	if (a->object_lock_days > 0)
+		add_lock(a, time_now() + (int64_t)a->object_lock_days * 86400, &q.headers);
+	r = azure_send(a, &q, &response, err);
+	if (r < 0)
+		return r;
+	if (response.status == 201)
+		return check_lock(a, key, err);
+	if (response.status == 412 || azure_said(&response, "BlobAlreadyExists") ||
+	    azure_said(&response, "BlobImmutableDueToPolicy"))
+		return err_set(err, ERR_EXISTS, "there is such an object already");
+	return azure_error(a, &response, err);
+}
+
+/* ---- locks */
+
 static int
 azure_lock_set(void *arg, const char *key, int64_t until, struct err *err)
 {
@@ -128,6 +155,9 @@ azure_lock_set(void *arg, const char *key, int64_t until, struct err *err)
 	r = azure_send(a, &q, &response, err);
 	if (r < 0)
 		return r;
+	if (response.status == 501)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "%s knows no locks (immutability policies of blobs)", a->origin);
 	return response.status == 200 ? 0 : azure_error(a, &response, err);
 }
 
@@ -143,6 +173,12 @@ azure_close(void *arg)
 	free(a->prefix);
 	free(a->origin);
 	free(a->base);
+	for (size_t i = 0; i < a->n_pins; i++) {
+		free(a->pins[i].key);
+		free(a->pins[i].id);
+	}
+	free(a->pins);
+	pthread_mutex_destroy(&a->lock);
 	free(a);
 }
 
@@ -159,6 +195,7 @@ const struct store_ops azure_ops = {
 	.create = azure_create,
 	.list = azure_list,
 	.remove = azure_remove,
+	.recover = azure_recover,
 	.lock_get = azure_lock_get,
 	.lock_set = azure_lock_set,
 	.traffic = azure_traffic,

@@ -6,9 +6,13 @@
  *	azure_send.c         one request: signed, sent, its refusal understood
  *	azure.c              the operations on one blob
  *	azure_list.c         listings
+ *	azure_versions.c     older versions
  */
 #ifndef TILLFS_STORE_AZURE_H
 #define TILLFS_STORE_AZURE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/backends.h"
 #include "store/http.h"
@@ -21,6 +25,12 @@ struct azure_credentials {
 	char sas[4096]; /* "sv=…&sig=…" without a question mark; "": none */
 };
 
+/* A blob that is read as an older version, since what is there now is not what its key says. */
+struct azure_pin {
+	char *key, *id;
+	const char *kind; /* the parameter that @id is one of */
+};
+
 struct azure {
 	struct http *http;
 	char *account, *container;
@@ -31,6 +41,10 @@ struct azure {
 	unsigned object_lock_days;
 	struct azure_credentials *credentials; /* immutable */
 	atomic_llong clock_skew;               /* seconds that the server's clock is ahead */
+	atomic_bool knows_locks;
+	pthread_mutex_t lock;
+	struct azure_pin *pins; /* protected by lock */
+	size_t n_pins, cap_pins;
 };
 
 struct azure_request {
@@ -61,6 +75,10 @@ bool azure_said(const struct http_response *r, const char *code);
 
 int azure_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
 	       struct err *err);
+int azure_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
+		  void *fits_arg, struct err *err);
+/* The version that @key is read as, NULL for what is there now.  Owned by the caller. */
+char *azure_pinned(struct azure *a, const char *key, const char **ret_kind);
 extern const struct store_ops azure_ops;
 
 #endif /* TILLFS_STORE_AZURE_H */

@@ -133,6 +133,7 @@ store_azure_open(const char *url, const struct store_options *options, bool crea
 		return r;
 
 	a = mem_alloc(sizeof(*a));
+	pthread_mutex_init(&a->lock, NULL);
 	a->credentials = secret_new(sizeof(*a->credentials));
 	r = fill(a, &u, options, err);
 	if (r < 0) {

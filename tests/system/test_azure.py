@@ -75,9 +75,40 @@ def test_azure_says_what_is_wrong_with_a_url(tillfs, folder, azurite, container)
         assert word in tillfs("snapshots", "-r", url, "-i", folder / "a.key", code=1).stderr
 
 
+def test_azure_what_was_overwritten_is_read_from_a_snapshot(tillfs, folder, azurite, container):  # noqa: F811
+    """Azurite keeps no versions, but snapshots of blobs, which are found in the same listing."""
+    repo = harness.Repo(tillfs, folder, url=azurite.url(container))
+    harness.write_files(folder / "shop", {f"{i}.log": f"receipt {i}\n" * 500 for i in range(20)})
+    repo.backup(folder / "shop")
+    names = re.findall("<Name>(repo/[^<]*)<", azurite.request(
+        "GET", container, query={"restype": "container", "comp": "list"}).decode())
+    harmed = [name for name in names if not name.startswith("repo/config")]
+    assert any(name.startswith("repo/packs/") for name in harmed) and len(harmed) >= 3
+    for name in harmed:
+        azurite.request("PUT", f"{container}/{name}", query={"comp": "snapshot"}, code=201)
+        for other in (b"nothing", bytes(300_000)):
+            azurite.put(container, name, other)
+            azurite.request("PUT", f"{container}/{name}", query={"comp": "snapshot"}, code=201)
+    done = repo.restore("latest", folder / "out", "-v", "--state", folder / "fresh")
+    assert harness.read_tree(folder / "out" / str(folder / "shop")[1:]) == harness.read_tree(folder / "shop")
+    assert "older version" in done.stderr
+    repo.check("--read-data", code=4)   # it tells of what is stored now
+
+
+def test_azure_a_lock_that_is_not_kept_is_an_error(tillfs, folder, azurite, container):  # noqa: F811
+    """Azurite takes a blob with a policy and forgets that, and refuses a policy alone: 501."""
+    tillfs("identity", "new", folder / "a.key", "--no-passphrase")
+    done = tillfs("init", azurite.url(container), "-i", folder / "a.key", "--object-lock-days", "1", code=1)
+    assert "forgets the lock" in done.stderr and "without --object-lock-days" in done.stderr
+    assert b"<Name>" not in azurite.request("GET", container, query={"restype": "container", "comp": "list"})
+    found = json.loads(tillfs("store", "test", azurite.url(container), "--json").stdout)
+    assert found["lock"]["answer"] == "no" and "knows no locks" in found["lock"]["detail"]
+
+
 def test_store_test_on_azure(tillfs, azurite, container):  # noqa: F811
     def found(**env):
-        done = tillfs("store", "test", azurite.url(container), "--json", env=env, code=(0, 1))
+        done = tillfs("store", "test", azurite.url(container), "--json", "--timeout", "6", env=env,
+                      code=(0, 1))
         return {name: item["answer"] for name, item in json.loads(done.stdout).items()
                 if isinstance(item, dict) and name != "lock"}   # Azurite: 501, or 500 to a token
 
