@@ -54,21 +54,37 @@ take(const char *access, const char *secret, const char *token, const char *wher
 	return 0;
 }
 
-/* Return: 0, ERR_NOENT when the section has no credentials, or there is no such file. */
+/* Return: 0, ERR_NOENT when the section has no credentials, ERR_INVALID. */
+static int
+take_section(const struct ini *ini, const char *section, const char *where,
+	     struct aws_credentials *ret, struct err *err)
+{
+	const char *access = ini_get(ini, section, "aws_access_key_id");
+	const char *secret = ini_get(ini, section, "aws_secret_access_key");
+
+	if (access == NULL || secret == NULL)
+		return err_set(err, ERR_NOENT, "no credentials in [%s] of %s", section, where);
+	return take(access, secret, ini_get(ini, section, "aws_session_token"), where, ret, err);
+}
+
+int
+aws_credentials_parse(struct slice text, const char *section, const char *where,
+		      struct aws_credentials *ret, struct err *err)
+{
+	CLEANUP(ini_fini) struct ini ini = {0};
+	int r = ini_parse(text, where, &ini, err);
+
+	return r < 0 ? r : take_section(&ini, section, where, ret, err);
+}
+
+/* Return: as take_section, ERR_NOENT when there is no such file. */
 static int
 take_from_file(const char *path, const char *section, struct aws_credentials *ret, struct err *err)
 {
 	CLEANUP(ini_fini) struct ini ini = {0};
-	const char *access, *secret;
 	int r = ini_read(path, &ini, err);
 
-	if (r < 0)
-		return r;
-	access = ini_get(&ini, section, "aws_access_key_id");
-	secret = ini_get(&ini, section, "aws_secret_access_key");
-	if (access == NULL || secret == NULL)
-		return err_set(err, ERR_NOENT, "no credentials in [%s] of %s", section, path);
-	return take(access, secret, ini_get(&ini, section, "aws_session_token"), path, ret, err);
+	return r < 0 ? r : take_section(&ini, section, path, ret, err);
 }
 
 /* In ~/.aws/config sections of profiles have a longer name. */

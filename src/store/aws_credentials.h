@@ -29,6 +29,11 @@
 MUST_CHECK int aws_credentials_load(const struct store_options *options, const char *profile,
 				    struct aws_credentials *ret, struct err *err);
 
+/* Those in one section of a file's text.  Return: 0, ERR_NOENT, ERR_INVALID; @ret is untouched on
+ * failure. */
+MUST_CHECK int aws_credentials_parse(struct slice text, const char *section, const char *where,
+				     struct aws_credentials *ret, struct err *err);
+
 /* AWS_REGION, AWS_DEFAULT_REGION, or the profile's; NULL: nowhere said.  Owned by the caller. */
 char *aws_region_find(const char *profile);
 

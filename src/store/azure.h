@@ -73,6 +73,18 @@ int azure_error(const struct azure *a, const struct http_response *r, struct err
 /* Whether the refusal is this one, "BlobAlreadyExists". */
 bool azure_said(const struct http_response *r, const char *code);
 
+struct listed;
+/*
+ * azure_page_read - one page of a listing.
+ * @prefix:     of the store, which all names must begin with
+ * @ret:        appended to, without the prefix
+ * @ret_marker: where the next page begins, NULL at the end; owned by the caller
+ *
+ * Return: 0, ERR_CORRUPT.
+ */
+MUST_CHECK int azure_page_read(const char *prefix, struct slice document, struct listed *ret,
+			       char **ret_marker, struct err *err);
+
 int azure_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, void *fn_arg,
 	       struct err *err);
 int azure_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,

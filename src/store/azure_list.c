@@ -13,7 +13,7 @@
 #define PAGE_MAX (16u * MIB) /* 5000 blobs, each with its properties */
 
 struct page {
-	const struct azure *a;
+	const char *prefix; /* of the store */
 	struct listed *listed;
 	char *marker; /* where the next page begins; "" at the end */
 	char *name;   /* of the blob being read */
@@ -37,9 +37,9 @@ replace(char **text, const char *by)
 static int
 add(struct page *p, const char *name, uint64_t size, bool is_prefix, struct err *err)
 {
-	size_t skip = strlen(p->a->prefix);
+	size_t skip = strlen(p->prefix);
 
-	if (strncmp(name, p->a->prefix, skip) != 0)
+	if (strncmp(name, p->prefix, skip) != 0)
 		return err_set(err, ERR_CORRUPT, "the server lists what wasn't asked for");
 	listed_add(p->listed, str_copy(name + skip), size, is_prefix);
 	return 0;
@@ -70,13 +70,26 @@ end_element(void *arg, const char *path, const char *text, struct err *err)
 	return 0;
 }
 
+int
+azure_page_read(const char *prefix, struct slice document, struct listed *ret, char **ret_marker,
+		struct err *err)
+{
+	CLEANUP(page_fini) struct page p = {.prefix = prefix, .listed = ret};
+	struct xml_handler handler = {.end = end_element, .arg = &p};
+	int r = xml_read(document, &handler, err);
+
+	*ret_marker = NULL;
+	if (r == 0 && p.marker != NULL && p.marker[0] != '\0')
+		*ret_marker = steal_ptr(&p.marker);
+	return r;
+}
+
 static int
-fetch_page(struct azure *a, const char *full, bool delimited, const char *marker, struct page *p,
-	   struct err *err)
+fetch_page(struct azure *a, const char *full, bool delimited, const char *marker,
+	   struct listed *ret, char **ret_marker, struct err *err)
 {
 	CLEANUP(http_response_fini) struct http_response response = {0};
 	struct azure_request q = {.method = "GET", .body_max = PAGE_MAX};
-	struct xml_handler handler = {.end = end_element, .arg = p};
 	size_t n = 0;
 	int r;
 
@@ -93,7 +106,7 @@ fetch_page(struct azure *a, const char *full, bool delimited, const char *marker
 		return r;
 	if (response.status != 200)
 		return azure_error(a, &response, err);
-	return xml_read(buf_slice(&response.body), &handler, err);
+	return azure_page_read(a->prefix, buf_slice(&response.body), ret, ret_marker, err);
 }
 
 int
@@ -106,17 +119,17 @@ azure_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 	CLEANUP(freep) char *marker = NULL;
 
 	for (;;) {
-		CLEANUP(page_fini) struct page p = {.a = a, .listed = &listed};
+		CLEANUP(freep) char *next = NULL;
 		bool news;
-		int r = fetch_page(a, full, delimited, marker, &p, err);
+		int r = fetch_page(a, full, delimited, marker, &listed, &next, err);
 
 		if (r == 0)
 			r = listed_tell(&listed, prefix, fn, fn_arg, &news, err);
-		if (r != 0 || p.marker == NULL || p.marker[0] == '\0')
+		if (r != 0 || next == NULL)
 			return r;
-		if (marker != NULL && strcmp(p.marker, marker) == 0)
+		if (marker != NULL && strcmp(next, marker) == 0)
 			return err_set(err, ERR_IO, "the server's listing doesn't get on");
 		free(marker);
-		marker = steal_ptr(&p.marker);
+		marker = steal_ptr(&next);
 	}
 }
