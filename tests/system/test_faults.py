@@ -507,7 +507,7 @@ def test_a_clock_that_is_off_by_a_day(s3, folder, days):
 
 
 @pytest.mark.skipif(not harness.FULL, reason="a soak, for --full")
-def test_soak(s3, folder):
+def test_soak(s3, folder, capsys):
     """Random readers under random faults: every byte that is read is compared.
 
     What they read is more than the cache holds, and the kernel forgets it, so that it is asked for
@@ -520,7 +520,8 @@ def test_soak(s3, folder):
     seed = random.randrange(1 << 32)
     print("seed", seed)
     end = time.monotonic() + SOAK_SECONDS
-    names, counts, wrong = sorted(expected), {"right": 0, "failed": 0}, []
+    names, counts, wrong = sorted(expected), {"right": 0, "bytes": 0, "failed": 0}, []
+    counting = threading.Lock()
 
     def reader(number, large):
         rnd = random.Random(seed + number)
@@ -534,11 +535,15 @@ def test_soak(s3, folder):
                     f.seek(start)
                     data = f.read(length)
             except OSError:
-                counts["failed"] += 1
+                with counting:
+                    counts["failed"] += 1
                 continue
             if data != expected[name][start:start + length]:
                 wrong.append((name, start, length))
-            counts["right"] += 1
+                continue
+            with counting:
+                counts["right"] += 1
+                counts["bytes"] += len(data)
 
     while time.monotonic() < end and not wrong:
         cache = s3.new_cache()
@@ -557,5 +562,6 @@ def test_soak(s3, folder):
                 faults.end()
             s3.check_recovery(large, expected)
         shutil.rmtree(cache)
-    print(counts, "faults met:", faults.met)
+    with capsys.disabled():
+        print(f"soak of {SOAK_SECONDS} s: {counts}, faults met: {faults.met}")
     assert wrong == [] and faults.met > 0 and counts["right"] > 0
