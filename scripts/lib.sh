@@ -68,14 +68,15 @@ install_packages() {
 		die "could not install ${missing[*]}; see the message of apt-get above"
 }
 
-# build DIR TARGET [MESON OPTION...] - configure once, then bring the target up to date; CC
+# build DIR TARGETS [MESON OPTION...] - configure once, then bring the targets up to date; CC
 # chooses the compiler.
 build() {
-	local dir=$top/$1 target=$2
+	local dir=$top/$1 targets=$2
 	shift 2
 
 	[ -f "$dir/build.ninja" ] || meson setup "$dir" "$top" "$@" || return
-	ninja -C "$dir" "$target"
+	# shellcheck disable=SC2086 - several words
+	ninja -C "$dir" $targets
 }
 
 # The one that quickstart, test and bench run: optimised, gcc.

@@ -13,6 +13,7 @@ from servers import ceph, certificates  # noqa: F401 - fixtures
 def pytest_configure(config):
     config.addinivalue_line("markers", "root: needs root")
     config.addinivalue_line("markers", "slow: too slow for the TSan build")
+    config.addinivalue_line("markers", "races: threads work together; run on the TSan build too")
 
 
 @pytest.fixture

@@ -241,6 +241,7 @@ def test_it_keeps_its_quota_and_the_data_stays_right(shared, folder):
     assert "at least" in small.stderr
 
 
+@pytest.mark.races
 def test_two_mounts_and_commands_share_one_cache(shared, folder):
     with shared.mounted(*cached(folder)) as one, shared.mounted(*cached(folder)) as two:
         failures = []

@@ -13,6 +13,8 @@ import pytest
 
 import harness
 
+pytestmark = pytest.mark.races
+
 DAY_1, DAY_2 = "2025-01-01", "2025-01-02"
 
 
