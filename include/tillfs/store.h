@@ -168,6 +168,19 @@ struct store *store_impatient(struct store *s);
 /* How long to wait after the @tries-th failure; @retry_after_ms: as in struct err. */
 unsigned store_backoff_ms(unsigned tries, unsigned retry_after_ms);
 
+/**
+ * store_stop_all - have everything that waits for a distant store give up within a second or two.
+ *
+ * For a process that is about to end: all requests of all stores fail with ERR_CANCELLED from then
+ * on.  May be called by a signal handler.
+ */
+void store_stop_all(void);
+bool store_is_stopping(void);
+/* Sets ERR_CANCELLED, as whoever gives up for that reason should. */
+int store_stopped(struct err *err);
+/* Return: false when the wait was cut short by store_stop_all. */
+bool store_sleep_until(uint64_t monotonic_ms);
+
 /* ---- what only some storages have; ERR_UNSUPPORTED with the others */
 
 /**

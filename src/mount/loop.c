@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "private.h"
+#include "tillfs/store.h"
 
 #define THREADS       16u  /* at the start, and that stay */
 #define THREADS_MAX   256u /* while others wait for a store that doesn't answer */
@@ -137,6 +138,8 @@ end_thread(struct loop_thread *t)
 
 	pthread_mutex_lock(&loop->lock);
 	t->state = THREAD_ENDED;
+	if (fuse_session_exited(loop->fuse))
+		store_stop_all(); /* nobody waits for what is still being fetched */
 	if (--loop->n_running == 0)
 		(void)!write(loop->wake_fd, &byte, 1);
 	pthread_mutex_unlock(&loop->lock);

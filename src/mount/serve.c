@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "private.h"
+#include "tillfs/store.h"
 
 #define BACKGROUND 64u /* readahead requests that the kernel keeps under way */
 
@@ -185,6 +186,7 @@ on_stop(int signal)
 	char byte = MOUNT_WAKE_STOP;
 
 	(void)signal;
+	store_stop_all(); /* what waits for the store would delay the end */
 	(void)!write(wake_fd, &byte, 1);
 	errno = saved;
 }

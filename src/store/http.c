@@ -220,7 +220,7 @@ on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_tot
 		in->mark_bytes = moved;
 		in->mark_ms = now;
 	}
-	return now - in->mark_ms > w->h->timeout_ms;
+	return store_is_stopping() || now - in->mark_ms > w->h->timeout_ms;
 }
 
 /* ---- a request */
@@ -381,6 +381,8 @@ explain(const struct http *h, const struct intake *in, CURLcode code, const char
 				       "the server's answer is longer than it may be");
 		return err_set(err, ERR_UNREACHABLE, "the server's answer is no HTTP");
 	case CURLE_ABORTED_BY_CALLBACK:
+		if (store_is_stopping())
+			return store_stopped(err);
 		return err_set(err, ERR_UNREACHABLE, "nothing has come for %u s",
 			       (h->timeout_ms + 999) / 1000);
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -424,6 +426,8 @@ http_send(struct http *h, const struct http_request *q, struct http_response *re
 	int r;
 
 	http_response_fini(ret);
+	if (store_is_stopping())
+		return store_stopped(err);
 	curl = take_handle(h);
 	if (curl == NULL)
 		return err_set(err, ERR_IO, "libcurl can't start");

@@ -13,8 +13,6 @@
  *
  * Layer 1.
  */
-#include <time.h>
-
 #include "store/backends.h"
 #include "tillfs/seal.h"
 
@@ -53,16 +51,6 @@ store_backoff_ms(unsigned tries, unsigned retry_after_ms)
 	return retry_after_ms > 0 ? retry_after_ms + drawn / 4 : drawn;
 }
 
-static void
-sleep_ms(uint64_t ms)
-{
-	struct timespec left = {.tv_sec = (time_t)(ms / 1000),
-				.tv_nsec = (long)(ms % 1000) * 1000000};
-
-	while (nanosleep(&left, &left) < 0)
-		;
-}
-
 /* Whether to try again after a failure: true once the wait is over. */
 static bool
 again(struct attempts *a, int r, const struct err *err)
@@ -76,8 +64,7 @@ again(struct attempts *a, int r, const struct err *err)
 	if (at > a->last_start_ms)
 		return false;
 	log_write(LOG_DEBUG, "trying again: %s", err->msg);
-	sleep_ms(at - time_monotonic_ms());
-	return true;
+	return store_sleep_until(at);
 }
 
 /* The last failure, told to the caller. */

@@ -94,7 +94,7 @@ on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_tot
 		call->mark_bytes = moved;
 		call->mark_ms = now;
 	}
-	return now - call->mark_ms > call->store->timeout_ms;
+	return store_is_stopping() || now - call->mark_ms > call->store->timeout_ms;
 }
 
 /* ---- setting a handle up */
@@ -262,6 +262,8 @@ explain(const struct sftp *s, const struct sftp_call *call, struct err *err)
 			return explain_refusal(call, why, err);
 		return err_set(err, ERR_UNREACHABLE, "%s: %s", s->host, why);
 	case CURLE_ABORTED_BY_CALLBACK:
+		if (store_is_stopping())
+			return store_stopped(err);
 		return err_set(err, ERR_UNREACHABLE, "nothing has come from %s for %u s", s->host,
 			       (s->timeout_ms + 999) / 1000);
 	case CURLE_URL_MALFORMAT:
@@ -430,8 +432,11 @@ sftp_close_idle(struct sftp *s)
 static int
 call_once(struct sftp *s, struct sftp_call *call, bool fresh, bool *ret_used, struct err *err)
 {
-	int r = take_handle(s, fresh, &call->curl, ret_used, err);
+	int r;
 
+	if (store_is_stopping())
+		return store_stopped(err);
+	r = take_handle(s, fresh, &call->curl, ret_used, err);
 	if (r < 0)
 		return r;
 	r = perform(s, call, s->type_fd, err);

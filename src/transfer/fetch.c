@@ -62,9 +62,10 @@ pause_until(struct transfer *t, uint64_t until_ms)
 	bool stopping;
 
 	pthread_mutex_lock(&t->lock);
-	while (!t->stopping && wait_until(&t->stop, &t->lock, until_ms))
-		;
-	stopping = t->stopping;
+	while (!t->stopping && !store_is_stopping() && time_monotonic_ms() < until_ms)
+		(void)wait_until(&t->stop, &t->lock,
+				 min_u64(until_ms, time_monotonic_ms() + STOP_LOOK_MS));
+	stopping = t->stopping || store_is_stopping();
 	pthread_mutex_unlock(&t->lock);
 	return !stopping;
 }

@@ -48,6 +48,7 @@
 #define TRANSFER_MEMORY_LOW (2u * MIB)
 #define TRANSFER_LOCAL_MAX  (8u * MIB) /* the system caches a local store's bytes already */
 #define TRANSFER_TIMEOUT_MS 30000u
+#define STOP_LOOK_MS        100u /* how soon a pause is given up */
 
 enum header_state {
 	HEADER_ABSENT,

@@ -291,6 +291,29 @@ def test_who_waits_for_a_silent_server_keeps_nobody_and_can_be_killed(s3):
         s3.check_recovery(shop)
 
 
+@pytest.mark.parametrize("how", ["SIGTERM", "umount"])
+def test_a_mount_ends_soon_while_its_server_is_silent(s3, how):
+    with s3.mounted("--timeout", str(2 * LIMIT)) as (shop, mount):
+        [serving, *_] = harness.serving(mount)
+        fault = s3.proxy.fault("silence")
+        reader = subprocess.Popen(["cat", shop / "notes" / "001.txt", shop / "day" / "00.db"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            harness.wait_until(lambda: fault.met > 0)
+            if how == "SIGTERM":
+                os.kill(serving, signal.SIGTERM)
+            else:
+                s3.tillfs("umount", "--lazy", mount)
+                reader.kill()               # an open file keeps it
+            harness.wait_until(lambda: not harness.serving(mount), LIMIT / 2)
+            assert not os.path.ismount(mount)
+            assert reader.wait(LIMIT / 2) != 0
+        finally:
+            s3.proxy.clear()
+            reader.kill()
+            reader.wait()
+
+
 def test_commands_say_that_a_server_is_away(far):
     far.proxy.down()
     try:
