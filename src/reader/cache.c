@@ -226,6 +226,33 @@ cache_put(struct cache *c, struct cached *x, bool consumed)
 	release_all(c, &out);
 }
 
+void
+cache_set_beside(struct cache *c, struct cached *x, const struct cached_key *beside)
+{
+	pthread_mutex_lock(&c->lock);
+	if (x->beside.section == NULL) {
+		section_ref(&c->reader->sections, beside->section);
+		x->beside = *beside;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+struct cached *
+cache_beside(struct cache *c, const struct cached *x)
+{
+	struct cached *beside = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	if (x->beside.section != NULL)
+		beside = find_locked(c, &x->beside);
+	if (beside != NULL && beside->state != CACHED_READY)
+		beside = NULL;
+	if (beside != NULL && beside->refs++ == 0)
+		list_remove_locked(c, beside);
+	pthread_mutex_unlock(&c->lock);
+	return beside;
+}
+
 bool
 cache_has(struct cache *c, const struct cached_key *key)
 {

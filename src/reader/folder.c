@@ -65,37 +65,55 @@ stored_len(const struct entry *e)
 }
 
 static void
-ask_entry(struct tree_file *f, const struct entry *e, struct asking *a)
+ask_entry(struct tree *t, const struct pack_table *packs, const struct entry *e, struct asking *a)
 {
 	struct cached_key key;
 
 	if (e->type != ENTRY_FILE || e->content.kind != CONTENT_LEAF)
 		return;
 	for (uint32_t i = 0; i < e->content.leaf.n_segments; i++)
-		if (segment_key_of(f->tree, item_packs(&f->item), &e->content.leaf.segments[i],
-				   PACK_DATA, &key, NULL) == 0)
+		if (segment_key_of(t, packs, &e->content.leaf.segments[i], PACK_DATA, &key, NULL) ==
+		    0)
 			(void)asking_add(a, &key); /* without a limit of its own */
 }
 
-/* The rest of the leaf's files, as far as there is room. */
-static void
-ask_rest_locked(struct tree_file *f, struct folder_walk *walk)
+/* A leaf's files, from where the walk is, as far as there is room.  Return: the room left. */
+static uint64_t
+ask_leaf_locked(struct tree *t, const struct dir_node *node, struct folder_walk *walk,
+		uint64_t room, struct asking *a)
 {
-	struct reader *r = f->tree->reader;
-	const struct dir_node *node = f->item.node;
-	uint64_t room = transfer_room(r->transfer);
-	struct asking a = {.reader = r};
-
-	walk->used_bytes += stored_len(&f->item.entry);
-	if (room == 0 || ++walk->opened < FOLDER_STREAK)
-		return;
 	while (walk->asked < node->n && walk->asked_bytes < walk->used_bytes + room) {
 		struct entry e;
 
 		dir_node_entry(node, walk->asked++, &e);
 		walk->asked_bytes += stored_len(&e);
-		ask_entry(f, &e, &a);
+		ask_entry(t, &node->packs, &e, a);
 		entry_fini(&e);
+	}
+	return walk->used_bytes + room - min_u64(walk->asked_bytes, walk->used_bytes + room);
+}
+
+/* The rest of the leaf's files, and those of the leaf behind it. */
+static void
+ask_rest_locked(struct tree_file *f, struct folder_walk *walk)
+{
+	struct reader *r = f->tree->reader;
+	uint64_t room = transfer_room(r->transfer);
+	struct asking a = {.reader = r};
+	struct cached *beside = NULL;
+
+	walk->used_bytes += stored_len(&f->item.entry);
+	if (room == 0 || ++walk->opened < FOLDER_STREAK)
+		return;
+	room = ask_leaf_locked(f->tree, f->item.node, walk, room, &a);
+	if (room > 0 && f->item.pin != NULL)
+		beside = cache_beside(&r->nodes, f->item.pin);
+	if (beside != NULL) {
+		walk = walk_of_locked(&r->walks, beside->dir);
+		walk->opened = FOLDER_STREAK;
+		walk->moved = ++r->walks.clock;
+		(void)ask_leaf_locked(f->tree, beside->dir, walk, room, &a);
+		cache_put(&r->nodes, beside, false);
 	}
 	asking_end(&a);
 }

@@ -101,6 +101,8 @@ struct cached {
 	enum cached_state state;
 	bool cold; /* in the list of what goes first */
 	struct err *failure;
+	struct cached_key beside; /* CACHED_DIR: the leaf behind it in its directory, with a
+				     reference; section NULL: none, or not known */
 	pthread_cond_t loaded;
 	LIST_ENTRY(cached) chain;
 	TAILQ_ENTRY(cached) list; /* while READY and refs == 0 */
@@ -132,6 +134,10 @@ void cache_ref(struct cache *c, struct cached *x);
 /* @consumed: its user will hardly want it again: it goes before all others. */
 void cache_put(struct cache *c, struct cached *x, bool consumed);
 bool cache_has(struct cache *c, const struct cached_key *key); /* there or being loaded */
+/* Remembers which leaf lies behind another one. */
+void cache_set_beside(struct cache *c, struct cached *x, const struct cached_key *beside);
+/* That leaf, when it is in memory: a reference, or NULL. */
+struct cached *cache_beside(struct cache *c, const struct cached *x);
 
 /* ---- loading --------------------------------------------------------------------------- */
 
@@ -157,6 +163,10 @@ MUST_CHECK int segment_key_of(struct tree *t, const struct pack_table *packs,
 			      struct cached_key *ret, struct err *err);
 MUST_CHECK int dir_node_get(struct tree *t, const struct pack_table *packs,
 			    const struct node_ref *ref, int height, struct cached **ret,
+			    struct err *err);
+/* The key that dir_node_get loads by. */
+MUST_CHECK int dir_node_key(struct tree *t, const struct pack_table *packs,
+			    const struct node_ref *ref, int height, struct cached_key *ret,
 			    struct err *err);
 MUST_CHECK int stream_node_get(struct tree *t, const struct pack_table *packs,
 			       const struct node_ref *ref, uint32_t height, uint64_t range,

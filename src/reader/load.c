@@ -44,24 +44,40 @@ segment_key_of(struct tree *t, const struct pack_table *packs, const struct segm
 }
 
 static int
+node_key(struct tree *t, const struct pack_table *packs, const struct node_ref *ref,
+	 enum cached_kind kind, int height, uint64_t range, struct cached_key *ret, struct err *err)
+{
+	int r = segment_key_of(t, packs, &ref->seg, PACK_TREE, ret, err);
+
+	if (r < 0)
+		return r;
+	if (ref->off > ret->plain_len || ref->len > ret->plain_len - ref->off || ref->len == 0)
+		return err_set(err, ERR_CORRUPT, "pack %s: a reference leads outside of a segment",
+			       hex(&ret->section->place.id.h).s);
+	ret->kind = (uint16_t)kind;
+	ret->node_off = ref->off;
+	ret->node_len = ref->len;
+	ret->height = height;
+	ret->range = range;
+	return 0;
+}
+
+static int
 node_get(struct tree *t, const struct pack_table *packs, const struct node_ref *ref,
 	 enum cached_kind kind, int height, uint64_t range, struct cached **ret, struct err *err)
 {
 	struct cached_key key;
-	int r = segment_key_of(t, packs, &ref->seg, PACK_TREE, &key, err);
+	int r = node_key(t, packs, ref, kind, height, range, &key, err);
 
 	*ret = NULL;
-	if (r < 0)
-		return r;
-	if (ref->off > key.plain_len || ref->len > key.plain_len - ref->off || ref->len == 0)
-		return err_set(err, ERR_CORRUPT, "pack %s: a reference leads outside of a segment",
-			       hex(&key.section->place.id.h).s);
-	key.kind = (uint16_t)kind;
-	key.node_off = ref->off;
-	key.node_len = ref->len;
-	key.height = height;
-	key.range = range;
-	return cache_get(&t->reader->nodes, &key, ret, err);
+	return r < 0 ? r : cache_get(&t->reader->nodes, &key, ret, err);
+}
+
+int
+dir_node_key(struct tree *t, const struct pack_table *packs, const struct node_ref *ref, int height,
+	     struct cached_key *ret, struct err *err)
+{
+	return node_key(t, packs, ref, CACHED_DIR, height, 0, ret, err);
 }
 
 int
@@ -251,6 +267,8 @@ cached_release(struct reader *r, struct cached *x)
 	dir_node_free(x->dir);
 	stream_node_free(x->stream);
 	section_put(&r->sections, x->key.section);
+	if (x->beside.section != NULL)
+		section_put(&r->sections, x->beside.section);
 	free(x->failure);
 	pthread_cond_destroy(&x->loaded);
 	free(x);

@@ -63,6 +63,18 @@ dir_top(const struct tree_item *dir, struct dir_at *ret, struct err *err)
 	return 0;
 }
 
+/* Which leaf lies behind a leaf, for who reads on (folder.c). */
+static void
+note_beside(struct tree *t, const struct dir_node *parent, uint32_t i, struct cached *leaf)
+{
+	struct cached_key key;
+
+	/* What is wrong is told to who comes there. */
+	if (parent->height == 1 && i + 1 < parent->n &&
+	    dir_node_key(t, &parent->packs, &parent->children[i + 1].ref, 0, &key, NULL) == 0)
+		cache_set_beside(&t->reader->nodes, leaf, &key);
+}
+
 /* Replaces an inner node by its @i-th child. */
 static int
 go_down(struct tree *t, uint32_t i, struct dir_at *at, struct err *err)
@@ -81,6 +93,7 @@ go_down(struct tree *t, uint32_t i, struct dir_at *at, struct err *err)
 		cache_put(&t->reader->nodes, pin, false);
 		return r;
 	}
+	note_beside(t, at->node, i, pin);
 	/* The child's reference was the parent's: only now may that go. */
 	dir_at_fini(t, at);
 	*at = (struct dir_at){.node = pin->dir, .pin = pin, .count = pin->count};

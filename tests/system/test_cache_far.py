@@ -135,3 +135,16 @@ def test_cost_tells_what_a_copy_fetches_over_the_link(far, folder):
     assert told["bytes"] * 0.99 <= fetched <= told["bytes"] + requests * HEAD_MAX
     assert requests >= told["requests"]
     assert restore(far, folder, *cached(folder)) == far.content
+
+
+def test_who_opens_two_files_of_a_large_folder_has_the_leaf_behind_theirs_fetched_too(far, folder):
+    """Some 150 entries are a leaf; two of them opened, the rest of it and the next leaf come."""
+    rng = random.Random(8)
+    harness.write_files(folder / "scans", {f"{i:03}": rng.randbytes(30000) for i in range(500)})
+    far.backup("--date", "2025-01-02", "--time", "2025-01-02T23:00:00Z", "scans", cwd=folder)
+    with far.mounted("--timeout", "4") as mount:
+        scans = harness.snapshot_folder(mount, "2025-01-02") / "scans"
+        assert len(os.listdir(scans)) == 500
+        read_afresh(scans / "000")
+        read_afresh(scans / "001")
+        harness.wait_until(lambda: status(mount)["stores"][0]["bytes_fetched"] > 250 * 30000)
