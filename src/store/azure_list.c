@@ -117,6 +117,7 @@ azure_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 	CLEANUP(listed_fini) struct listed listed = {0};
 	CLEANUP(freep) char *full = str_format("%s%s", a->prefix, prefix);
 	CLEANUP(freep) char *marker = NULL;
+	unsigned idle = 0;
 
 	for (;;) {
 		CLEANUP(freep) char *next = NULL;
@@ -127,7 +128,8 @@ azure_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, voi
 			r = listed_tell(&listed, prefix, fn, fn_arg, &news, err);
 		if (r != 0 || next == NULL)
 			return r;
-		if (marker != NULL && strcmp(next, marker) == 0)
+		idle = news ? 0 : idle + 1;
+		if ((marker != NULL && strcmp(next, marker) == 0) || idle > LISTED_IDLE_MAX)
 			return err_set(err, ERR_IO, "the server's listing doesn't get on");
 		free(marker);
 		marker = steal_ptr(&next);

@@ -405,11 +405,15 @@ finish(const struct http *h, struct intake *in, CURL *curl, CURLcode code, const
        struct err *err)
 {
 	curl_off_t length = -1;
+	int r;
 
 	if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && in->end == INTAKE_ENOUGH))
 		return explain(h, in, code, sentence, err);
 	(void)curl_easy_getinfo(curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	in->response.content_length = length;
+	r = intake_check_coding(in, err);
+	if (r < 0)
+		return r;
 	in->response.retry_after_ms = retry_after_ms(&in->response);
 	return in->q->ranged ? intake_check_range(in, err) : 0;
 }

@@ -142,6 +142,23 @@ intake_body(struct intake *in, struct slice piece)
 	return n == piece.len || overflow(in);
 }
 
+int
+intake_check_coding(const struct intake *in, struct err *err)
+{
+	CLEANUP(freep) char *said = http_response_header(&in->response, "content-encoding");
+
+	if (said == NULL || said[0] == '\0' || strcasecmp(said, "identity") == 0 ||
+	    in->response.body.len == 0)
+		return 0;
+	/* S3 itself sends this mark along with what was uploaded in signed pieces. */
+	if (strcasecmp(said, "aws-chunked") == 0)
+		return 0;
+	return err_set(err, ERR_IO,
+		       "the answer comes as \"%.32s\", which nobody asked for: does a proxy in "
+		       "between compress?",
+		       said);
+}
+
 /* ---- ranges */
 
 void

@@ -29,6 +29,8 @@ struct intake {
 bool intake_header(struct intake *in, struct slice line);
 /* A piece of the body.  False: it ends here; why is in end. */
 bool intake_body(struct intake *in, struct slice piece);
+/* Whether the content came as it is; nobody asked for it compressed.  Return: 0, ERR_IO. */
+MUST_CHECK int intake_check_coding(const struct intake *in, struct err *err);
 /* After a range was asked for: whether the answer is it.  Return: 0, ERR_UNREACHABLE. */
 MUST_CHECK int intake_check_range(struct intake *in, struct err *err);
 

@@ -9,6 +9,9 @@
 
 #include "tillfs/store.h"
 
+/* Pages in a row that tell nothing new: more of them are a server's way never to end. */
+#define LISTED_IDLE_MAX 100u
+
 struct listed {
 	struct store_entry *entries; /* keys owned */
 	size_t n, cap;

@@ -11,6 +11,8 @@
  */
 #include "store/s3.h"
 
+#include <ctype.h>
+
 #define PROBE_MAX (64u * KIB) /* no larger object is sent twice, or looked for beforehand */
 
 static int
@@ -36,11 +38,10 @@ s3_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret, 
 	return 0;
 }
 
+/* Return: 0 when the object is there. */
 static int
-s3_size(void *arg, const char *key, uint64_t *ret, struct err *err)
+head(struct s3 *s, const char *key, struct http_response *ret, struct err *err)
 {
-	struct s3 *s = arg;
-	CLEANUP(http_response_fini) struct http_response response = {0};
 	CLEANUP(buf_fini) struct buf query = BUF_INIT;
 	CLEANUP(freep) char *version = s3_pinned(s, key);
 	struct s3_request q = {.method = "HEAD", .key = key};
@@ -50,13 +51,44 @@ s3_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 		s3_query_add(&query, "versionId", version);
 		q.query = buf_cstr(&query);
 	}
-	r = s3_send(s, &q, &response, err);
+	r = s3_send(s, &q, ret, err);
+	return r == 0 && ret->status != 200 ? s3_error(s, ret, err) : r;
+}
+
+/* From the range that a part is said to be. */
+static int
+size_by_range(struct s3 *s, const char *key, uint64_t *ret, struct err *err)
+{
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	CLEANUP(freep) char *said = NULL;
+	struct s3_request q = {.method = "GET", .key = key, .ranged = true, .len = 1};
+	const char *total;
+	char *end;
+	int r = s3_send(s, &q, &response, err);
+
 	if (r < 0)
 		return r;
-	if (response.status != 200)
+	if (response.status != 206)
 		return s3_error(s, &response, err);
+	said = http_response_header(&response, "content-range");
+	total = said != NULL ? strchr(said, '/') : NULL;
+	if (total == NULL || !isdigit((unsigned char)total[1]))
+		return err_set(err, ERR_IO, "the server doesn't say how long it is");
+	*ret = strtoull(total + 1, &end, 10);
+	return *end == '\0' ? 0
+			    : err_set(err, ERR_IO, "the server says \"%.64s\" of its length", said);
+}
+
+static int
+s3_size(void *arg, const char *key, uint64_t *ret, struct err *err)
+{
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	int r = head(arg, key, &response, err);
+
+	if (r < 0)
+		return r;
 	if (response.content_length < 0)
-		return err_set(err, ERR_UNREACHABLE, "the server doesn't say how long it is");
+		return size_by_range(arg, key, ret, err);
 	*ret = (uint64_t)response.content_length;
 	return 0;
 }
@@ -69,9 +101,9 @@ s3_remove(void *arg, const char *key, struct err *err)
 {
 	struct s3 *s = arg;
 	CLEANUP(http_response_fini) struct http_response response = {0};
+	CLEANUP(http_response_fini) struct http_response there = {0};
 	struct s3_request q = {.method = "DELETE", .key = key};
-	uint64_t size;
-	int r = s3_size(s, key, &size, err);
+	int r = head(s, key, &there, err);
 
 	if (r < 0 && r != ERR_DENIED)
 		return r;
@@ -93,8 +125,8 @@ there_already(struct err *err)
 static int
 look_for(struct s3 *s, const char *key, struct err *err)
 {
-	uint64_t size;
-	int r = s3_size(s, key, &size, err);
+	CLEANUP(http_response_fini) struct http_response response = {0};
+	int r = head(s, key, &response, err);
 
 	if (r == 0)
 		return there_already(err);

@@ -174,6 +174,7 @@ list_pages(struct s3 *s, const char *prefix, bool delimited, struct listed *list
 	   store_list_fn *fn, void *fn_arg, struct err *err)
 {
 	CLEANUP(freep) char *token = NULL;
+	unsigned idle = 0; /* pages in a row without news: what was deleted may stand there */
 
 	for (;;) {
 		CLEANUP(freep) char *next = NULL;
@@ -184,7 +185,9 @@ list_pages(struct s3 *s, const char *prefix, bool delimited, struct listed *list
 			r = listed_tell(listed, prefix, fn, fn_arg, &news, err);
 		if (r != 0 || !more)
 			return r;
-		if (next == NULL || (token != NULL && strcmp(next, token) == 0))
+		idle = news ? 0 : idle + 1;
+		if (next == NULL || (token != NULL && strcmp(next, token) == 0) ||
+		    idle > LISTED_IDLE_MAX)
 			return err_set(err, ERR_IO, "the server's listing doesn't get on");
 		free(token);
 		token = steal_ptr(&next);

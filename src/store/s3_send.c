@@ -21,6 +21,7 @@ s3_query_add(struct buf *query, const char *name, const char *value)
 struct refusal {
 	char code[64];
 	char message[256];
+	char region[64];
 };
 
 static void
@@ -39,6 +40,8 @@ refusal_end(void *arg, const char *path, const char *text, struct err *err)
 		copy_text(refusal->code, sizeof(refusal->code), text);
 	else if (strcmp(path, "Error/Message") == 0)
 		copy_text(refusal->message, sizeof(refusal->message), text);
+	else if (strcmp(path, "Error/Region") == 0)
+		copy_text(refusal->region, sizeof(refusal->region), text);
 	return 0;
 }
 
@@ -69,6 +72,8 @@ s3_error(const struct s3 *s, const struct http_response *r, struct err *err)
 	CLEANUP(buf_fini) struct buf said = BUF_INIT;
 	struct refusal refusal = understand(r);
 
+	if (region == NULL && refusal.region[0] != '\0')
+		region = str_copy(refusal.region);
 	if (strcmp(refusal.code, "NoSuchBucket") == 0)
 		return err_set(err, ERR_INVALID, "there is no bucket \"%s\" at %s", s->bucket,
 			       s->origin);

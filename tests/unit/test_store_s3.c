@@ -123,6 +123,9 @@ test_s3__says_where_a_bucket_is(void **state)
 		"<Error><Code>NoSuchBucket</Code></Error>\n",
 		"HTTP/1.1 503 X\r\nRetry-After: 3\r\nContent-Length: 36\r\n\r\n"
 		"<Error><Code>SlowDown</Code></Error>",
+		"HTTP/1.1 400 X\r\nContent-Length: 84\r\n\r\n"
+		"<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-south-1</Region></"
+		"Error>\n\n",
 		NULL};
 	CLEANUP(buf_fini) struct buf b = BUF_INIT;
 	struct err err = ERR_INIT;
@@ -135,8 +138,105 @@ test_s3__says_where_a_bucket_is(void **state)
 	CHECK_REFUSED(store_get(store, "key", 0, 1, &b, &err), ERR_INVALID, &err, "no bucket");
 	CHECK_REFUSED(store_get(store, "key", 0, 1, &b, &err), ERR_UNREACHABLE, &err, "SlowDown");
 	assert_int_equal(err.retry_after_ms, 3000);
+	CHECK_REFUSED(store_get(store, "key", 0, 1, &b, &err), ERR_INVALID, &err,
+		      "region=ap-south-1");
 	store_close(store);
 	script_end(&s);
+}
+
+/* Proxies take the length out of answers that have no body. */
+static void
+test_s3_size__is_found_without_a_length(void **state)
+{
+#define NO_LENGTH "HTTP/1.1 200 OK\r\n\r\n"
+#define PART(range, length, body)                                                                  \
+	"HTTP/1.1 206 P\r\nContent-Length: " length "\r\nContent-Range: bytes " range              \
+	"\r\n\r\n" body
+	static const char *const answers[] = {
+		NO_LENGTH,
+		PART("0-0/12345", "1", "x"),
+		NO_LENGTH,
+		"HTTP/1.1 416 X\r\nContent-Length: 0\r\nContent-Range: bytes */0\r\n\r\n",
+		NO_LENGTH,
+		PART("0-0/*", "1", "x"),
+		NO_LENGTH,
+		NULL};
+	struct err err = ERR_INIT;
+	struct script s;
+	struct store *store = open_script(&s, answers);
+	uint64_t size = 0;
+
+	(void)state;
+	CHECK_OK(store_size(store, "key", &size, &err), &err);
+	assert_int_equal(size, 12345);
+	CHECK_OK(store_size(store, "key", &size, &err), &err);
+	assert_int_equal(size, 0);
+	CHECK_REFUSED(store_size(store, "key", &size, &err), ERR_IO, &err, "how long");
+	/* Whether it is there, is known without. */
+	CHECK_REFUSED(store_create(store, "key", slice_str("x"), &err), ERR_EXISTS, &err,
+		      "already");
+	store_close(store);
+	script_end(&s);
+}
+
+static void
+test_s3_get__compressed_content_is_told(void **state)
+{
+	static const char *const answers[] = {
+		"HTTP/1.1 206 P\r\nContent-Length: 3\r\nContent-Range: bytes 0-2/3\r\n"
+		"Content-Encoding: gzip\r\n\r\nabc",
+		NULL};
+	CLEANUP(buf_fini) struct buf b = BUF_INIT;
+	struct err err = ERR_INIT;
+	struct script s;
+	struct store *store = open_script(&s, answers);
+
+	(void)state;
+	CHECK_REFUSED(store_get(store, "key", 0, 3, &b, &err), ERR_IO, &err, "gzip");
+	assert_int_equal(b.len, 0);
+	store_close(store);
+	script_end(&s);
+}
+
+static int
+ignore_entry(void *arg, const struct store_entry *e, struct err *err)
+{
+	(void)arg, (void)e, (void)err;
+	return 0;
+}
+
+/* Each page says that there is another one. */
+static void
+test_s3_list__a_listing_without_an_end_is_ended(void **state)
+{
+	enum { PAGES = 150 };
+	char *answers[PAGES + 1] = {NULL};
+	struct err err = ERR_INIT;
+	struct script s;
+	struct store *store;
+
+	(void)state;
+	for (size_t i = 0; i < PAGES; i++) {
+		CLEANUP(freep)
+		char *xml =
+			str_format("<ListBucketResult><IsTruncated>true</IsTruncated>"
+				   "<NextContinuationToken>t/+&amp;= %zu</NextContinuationToken>"
+				   "</ListBucketResult>",
+				   i);
+		answers[i] = str_format("HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s",
+					strlen(xml), xml);
+	}
+	store = open_script(&s, (const char *const *)answers);
+	CHECK_REFUSED(store_list(store, "", false, ignore_entry, NULL, &err), ERR_IO, &err,
+		      "doesn't get on");
+	store_close(store);
+	shutdown(s.listener, SHUT_RDWR);
+	pthread_join(s.thread, NULL);
+	assert_non_null(strstr(buf_cstr(&s.requests), "continuation-token=t%2F%2B%26%3D%207&"));
+	close(s.listener);
+	buf_fini(&s.requests);
+	for (size_t i = 0; i < PAGES; i++)
+		free(answers[i]);
 }
 
 static void
@@ -203,6 +303,9 @@ main(void)
 		cmocka_unit_test(test_s3_create__finds_out_whether_it_is_exclusive),
 		cmocka_unit_test(test_s3__signs_with_the_servers_clock_when_ours_is_wrong),
 		cmocka_unit_test(test_s3__says_where_a_bucket_is),
+		cmocka_unit_test(test_s3_size__is_found_without_a_length),
+		cmocka_unit_test(test_s3_get__compressed_content_is_told),
+		cmocka_unit_test(test_s3_list__a_listing_without_an_end_is_ended),
 		cmocka_unit_test(test_s3_list__hostile_pages_are_refused),
 	};
 
