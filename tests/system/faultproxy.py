@@ -347,6 +347,37 @@ class RandomFaults:
         del self.proxy.pick
 
 
+class WebProxy(Proxy):
+    """As https_proxy names one: takes CONNECT, to anywhere, and nothing else."""
+
+    def __init__(self):
+        self.asked = []             # "host:port" of each connection
+        super().__init__(None)
+
+    def serve(self, client):
+        pair = (client,)
+        try:
+            verb, where, _ = Stream(client).head().words
+            if verb != "CONNECT":
+                client.sendall(b"HTTP/1.1 405 CONNECT only\r\nContent-Length: 0\r\n\r\n")
+                return
+            self.asked.append(where)
+            host, _, port = where.rpartition(":")
+            pair = (client, socket.create_connection((host, int(port))))
+            with self.lock:
+                self.pairs.add(pair)
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            threading.Thread(target=TcpProxy.pump, args=pair, daemon=True).start()
+            TcpProxy.pump(pair[1], client)
+        except (OSError, Gone):
+            pass
+        finally:
+            for sock in pair:
+                shut(sock)
+            with self.lock:
+                self.pairs.discard(pair)
+
+
 # ---- bytes
 
 

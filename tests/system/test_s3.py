@@ -9,7 +9,7 @@ import urllib.parse
 import pytest
 
 import harness
-from faultproxy import HttpProxy
+from faultproxy import HttpProxy, WebProxy
 from test_stores import check_contract
 
 ODD_PREFIX = "a b+c(d)!ü%25&=~*':@;,$/€ x"
@@ -234,6 +234,33 @@ def test_the_certificate_is_checked(tillfs, folder, ceph, bucket, certificates):
     wrong_name = tillfs("snapshots", "-r", other, "-i", folder / "a.key", "--cacert",
                         certificates.ca, code=1)
     assert "certificate is not to be trusted" in wrong_name.stderr
+
+
+@pytest.mark.root
+def test_a_proxy_of_the_environment(tillfs, folder, ceph, bucket, certificates):
+    """Also from a mount's sandbox; TLS goes through to the server, whose name is checked."""
+    shop, proxy = small_shop(folder), WebProxy()
+    config = tillfs.home / ".config" / "tillfs" / "tillfs.conf"
+    config.write_text(config.read_text() + f"cacert = {certificates.ca}\n")
+    url = ceph.url(bucket, host=f"127.0.0.1:{ceph.tls_port}").replace("http://", "https://")
+    tillfs.env["https_proxy"] = f"http://127.0.0.1:{proxy.port}"
+    try:
+        repo = harness.Repo(tillfs, folder, url=url)
+        repo.backup("--date", "2026-11-20", shop)
+        with repo.mounted("--refresh", "0") as mount:
+            before = len(proxy.asked)
+            inside = harness.snapshot_folder(mount, "2026-11-20") / str(shop)[1:]
+            proxy.cut()
+            assert harness.read_tree(inside) == harness.read_tree(shop)
+            assert len(proxy.asked) > before
+        assert set(proxy.asked) == {f"127.0.0.1:{ceph.tls_port}"}
+        asked = len(proxy.asked)
+        tillfs("snapshots", *repo.access, env={"no_proxy": "127.0.0.1"})
+        assert len(proxy.asked) == asked
+    finally:
+        proxy.close()
+    refused = tillfs("snapshots", *repo.access, "--timeout", "3", code=1)
+    assert f"127.0.0.1 port {proxy.port}" in refused.stderr
 
 
 # ---- locks and older versions
