@@ -67,6 +67,26 @@ MUST_CHECK int repo_init(struct store *store, struct identity *founder, struct r
 MUST_CHECK int repo_open(struct store *store, const struct identity *identity, const char *state,
 			 struct repo **ret, struct err *err);
 /**
+ * repo_open_by_days - repo_open for a mount, which shows dates first.
+ *
+ * A distant repository with more than a thousand snapshots or so is opened without their names, in
+ * as many round trips as a small one: the list is empty then, repo_dates tells on which dates there
+ * are some, and the next repo_refresh lists and judges them all.  An auditor's is listed at once.
+ */
+MUST_CHECK int repo_open_by_days(struct store *store, const struct identity *identity,
+				 const char *state, struct repo **ret, struct err *err);
+/* Whether the list is there.  Once it is, it stays.  Threads: any. */
+bool repo_is_listed(struct repo *r);
+/* Until then: dates that have snapshots, ascending.  @ret: owned by the caller (free). */
+void repo_dates(struct repo *r, struct date **ret, size_t *ret_n);
+/**
+ * repo_list_of_date - until then: the snapshots of one date, as the ledger judges them.
+ * @ret: repo_list_put
+ * Cost: a listing a writer, all at once.  Return: 0, or what the store says.  Threads: any.
+ */
+MUST_CHECK int repo_list_of_date(struct repo *r, struct date date, struct repo_list **ret,
+				 struct err *err);
+/**
  * repo_open_writer - open for writing with a writer's file.
  * A writer needs the whole ledger: it must know for whom to seal.  Only a fork is let pass.
  * Return: as repo_open; ERR_DENIED for a writer that isn't enrolled or is revoked, ERR_AUTH for a

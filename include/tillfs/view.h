@@ -125,10 +125,15 @@ void view_statfs(struct view *v, struct view_statfs *ret);
  * view_refresh - look for new snapshots and publish them.
  * @changed: called for each of the mount's own directories whose listing changed, without locks
  * held;
- *           @name is what appeared or changed in it
+ *           @name is what appeared or changed in it; empty: the directory itself is another
  * Return: 0, or an error that leaves the view as it was (also written to the log).
  */
 typedef void view_changed_fn(void *arg, struct view_node *dir, struct slice name);
 MUST_CHECK int view_refresh(struct view *v, view_changed_fn *changed, void *arg, struct err *err);
+/* Whether all snapshots are there: of a repository opened by days, after the first refresh that
+ * succeeded.  Until then whoever needs more than dates waits.  Threads: any. */
+bool view_is_listed(struct view *v);
+/* Has somebody told when the first one waits: the refresh shall come now.  @fn: without locks. */
+void view_on_wait(struct view *v, void (*fn)(void *arg), void *arg);
 
 #endif /* TILLFS_VIEW_H */

@@ -197,7 +197,7 @@ serve(const struct cli *c, struct mount_options *o, struct view_options *v,
 	if (!option_given(c, OPT_NO_RECORDS))
 		r = records_host_start(passphrase_forget, &host, err);
 	if (r == 0)
-		r = session_open(c, &s, err);
+		r = session_open_by_days(c, &s, err);
 	if (r == 0)
 		r = open_audit(c, &s, err);
 	if (r == 0)

@@ -110,46 +110,92 @@ append_object(struct buf *b, const struct repo_snapshot *s, const struct repo_op
 	buf_append_u8(b, '}');
 }
 
+/* ---- opening them ---------------------------------------------------------------------- */
+
+#define TOGETHER 256u /* opened before their rows are made */
+#define THREADS  32u  /* far away, each waits a round trip */
+
+struct batch {
+	struct repo *repo;
+	const struct repo_snapshot *snapshots;
+	struct repo_opened *opened[TOGETHER];
+	int codes[TOGETHER];
+	struct err errs[TOGETHER];
+};
+
+static void
+open_one(void *arg, size_t i)
+{
+	struct batch *b = arg;
+
+	b->codes[i] =
+		repo_snapshot_open(b->repo, &b->snapshots[i].name, &b->opened[i], &b->errs[i]);
+}
+
+struct rows {
+	struct buf text;
+	bool json;
+	size_t shown, hidden;
+};
+
+static void
+rows_fini(struct rows *rows)
+{
+	buf_fini(&rows->text);
+}
+
+static void
+append_opened(struct rows *rows, const struct repo_snapshot *s, const struct repo_opened *o)
+{
+	if (rows->json) {
+		buf_append_str(&rows->text, rows->shown > 0 ? ",\n" : "\n");
+		append_object(&rows->text, s, o);
+	} else {
+		append_row(&rows->text, s, o);
+	}
+	rows->shown++;
+}
+
+static void
+append_batch(struct rows *rows, struct repo *repo, const struct repo_snapshot *snapshots, size_t n)
+{
+	struct batch *b = mem_alloc(sizeof *b);
+
+	b->repo = repo;
+	b->snapshots = snapshots;
+	tasks_run(n, THREADS, open_one, b);
+	for (size_t i = 0; i < n; i++) {
+		if (b->codes[i] == 0)
+			append_opened(rows, &snapshots[i], b->opened[i]);
+		else if (b->codes[i] == ERR_DENIED && !repo_is_admin(repo))
+			rows->hidden++; /* made before its writer had heard of the grant */
+		else
+			warn("%s", b->errs[i].msg);
+		repo_opened_free(b->opened[i]);
+	}
+	free(b);
+}
+
 int
 cmd_snapshots(struct cli *c, struct err *err)
 {
 	CLEANUP(session_close) struct session s = {0};
 	CLEANUP(repo_list_putp) struct repo_list *list = NULL;
-	CLEANUP(buf_fini) struct buf text = BUF_INIT;
-	bool json = option_given(c, OPT_JSON);
-	size_t shown = 0, hidden = 0;
+	CLEANUP(rows_fini) struct rows rows = {.json = option_given(c, OPT_JSON)};
 	int r;
 
 	r = session_open(c, &s, err);
 	if (r < 0)
 		return r;
 	list = repo_list_get(s.repo);
-	buf_append_str(&text, json ? "[" : "");
-	for (size_t i = 0; i < list->n; i++) {
-		CLEANUP(repo_opened_freep) struct repo_opened *o = NULL;
-		struct err why = ERR_INIT;
-
-		r = repo_snapshot_open(s.repo, &list->snapshots[i].name, &o, &why);
-		if (r == ERR_DENIED && !repo_is_admin(s.repo)) {
-			hidden++; /* made before its writer had heard of the grant */
-			continue;
-		}
-		if (r < 0) {
-			warn("%s", why.msg);
-			continue;
-		}
-		if (json) {
-			buf_append_str(&text, shown > 0 ? ",\n" : "\n");
-			append_object(&text, &list->snapshots[i], o);
-		} else {
-			append_row(&text, &list->snapshots[i], o);
-		}
-		shown++;
-	}
-	buf_append_str(&text, !json ? "" : shown > 0 ? "\n]\n" : "]\n");
-	r = print_buf(&text, err);
-	if (r == 0 && shown + hidden < list->n)
+	buf_append_str(&rows.text, rows.json ? "[" : "");
+	for (size_t i = 0; i < list->n; i += TOGETHER)
+		append_batch(&rows, s.repo, &list->snapshots[i],
+			     (size_t)min_u64(list->n - i, TOGETHER));
+	buf_append_str(&rows.text, !rows.json ? "" : rows.shown > 0 ? "\n]\n" : "]\n");
+	r = print_buf(&rows.text, err);
+	if (r == 0 && rows.shown + rows.hidden < list->n)
 		return err_set(err, ERR_CORRUPT, "%zu of %zu snapshots could not be opened",
-			       list->n - shown - hidden, list->n);
+			       list->n - rows.shown - rows.hidden, list->n);
 	return r;
 }

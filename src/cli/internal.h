@@ -223,6 +223,7 @@ struct session {
 	struct identity *identity;
 	struct writer_file *writer;
 	struct repo *repo;
+	bool by_days; /* of many snapshots, only the dates may be known at first */
 	struct transfer *transfer;
 	struct reader *reader;
 	size_t n_told;       /* findings that were printed */
@@ -232,6 +233,8 @@ struct session {
 };
 /* Opens the repository with the identity; prints findings. */
 MUST_CHECK int session_open(const struct cli *c, struct session *ret, struct err *err);
+/* The same for a mount: see repo_open_by_days. */
+MUST_CHECK int session_open_by_days(const struct cli *c, struct session *ret, struct err *err);
 /* The same without the cache: for who proves what the storage has. */
 MUST_CHECK int session_open_direct(const struct cli *c, struct session *ret, struct err *err);
 /* The same without printing either: check tells them itself. */

@@ -214,8 +214,10 @@ session_store(const struct cli *c, const char *url, bool create, struct store **
 static int
 open_repo(struct session *s, const char *state, struct err *err)
 {
+	int (*open)(struct store *, const struct identity *, const char *, struct repo **,
+		    struct err *) = s->by_days ? repo_open_by_days : repo_open;
 	bool was_known = s->cache != NULL && s->meter != NULL && diskcache_is_bound(s->cache);
-	int r = repo_open(s->store, s->identity, state, &s->repo, err);
+	int r = open(s->store, s->identity, state, &s->repo, err);
 
 	if (r == ERR_UNREACHABLE && was_known)
 		return err_set(err, r, "%s (with --offline, what is in the cache can be read)",
@@ -223,7 +225,7 @@ open_repo(struct session *s, const char *state, struct err *err)
 	if (!was_known || (r != ERR_AUTH && r != ERR_CORRUPT && r != ERR_DENIED && r != ERR_NOENT))
 		return r;
 	diskcache_unbind(s->cache);
-	return repo_open(s->store, s->identity, state, &s->repo, err);
+	return open(s->store, s->identity, state, &s->repo, err);
 }
 
 static int
@@ -273,9 +275,9 @@ session_open_silent(const struct cli *c, struct session *ret, struct err *err)
 }
 
 static int
-open_telling(const struct cli *c, struct session *ret, bool cached, struct err *err)
+open_telling(const struct cli *c, struct session *ret, bool cached, bool by_days, struct err *err)
 {
-	struct session s = {0};
+	struct session s = {.by_days = by_days};
 	int r;
 
 	*ret = (struct session){0};
@@ -292,13 +294,19 @@ open_telling(const struct cli *c, struct session *ret, bool cached, struct err *
 int
 session_open(const struct cli *c, struct session *ret, struct err *err)
 {
-	return open_telling(c, ret, true, err);
+	return open_telling(c, ret, true, false, err);
+}
+
+int
+session_open_by_days(const struct cli *c, struct session *ret, struct err *err)
+{
+	return open_telling(c, ret, true, true, err);
 }
 
 int
 session_open_direct(const struct cli *c, struct session *ret, struct err *err)
 {
-	return open_telling(c, ret, false, err);
+	return open_telling(c, ret, false, false, err);
 }
 
 static int

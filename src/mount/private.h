@@ -181,6 +181,7 @@ void op_statfs(fuse_req_t req, fuse_ino_t ino);
 #define MOUNT_WAKE_SIGNAL   SIGUSR1
 #define MOUNT_WAKE_STOP     'S' /* a signal asked for the end */
 #define MOUNT_WAKE_LOOP_END 'E' /* no thread serves any more */
+#define MOUNT_WAKE_LIST     'L' /* somebody waits for the snapshots to be listed */
 
 struct mount_loop;
 /* @wake_fd: gets a MOUNT_WAKE_LOOP_END; MOUNT_WAKE_SIGNAL must have a handler. */

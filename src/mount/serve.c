@@ -19,6 +19,9 @@
 #include "private.h"
 #include "tillfs/store.h"
 
+#define LISTING_DELAY_MS 1000u /* after mounting, unless somebody waits for it */
+#define LISTING_RETRY_MS 2000u /* after it failed */
+
 #define BACKGROUND 64u /* readahead requests that the kernel keeps under way */
 
 struct session {
@@ -227,7 +230,9 @@ tell_kernel(void *arg, struct view_node *dir, struct slice name)
 	fuse_ino_t ino = mount_ino_of(&s->fs, dir);
 
 	/* What the kernel doesn't hold it says ENOENT to, which is as good.  A NUL ends names. */
-	(void)fuse_lowlevel_notify_inval_entry(s->fs.fuse, ino, (const char *)name.p, name.len);
+	if (name.len > 0)
+		(void)fuse_lowlevel_notify_inval_entry(s->fs.fuse, ino, (const char *)name.p,
+						       name.len);
 	(void)fuse_lowlevel_notify_inval_inode(s->fs.fuse, ino, 0, 0);
 }
 
@@ -243,12 +248,33 @@ wait_wake(struct session *s, int timeout_ms)
 	return 0;
 }
 
+/* Until the next look at the store; 0: none. */
+static uint64_t
+refresh_interval_ms(const struct session *s)
+{
+	if (!view_is_listed(s->fs.view))
+		return LISTING_RETRY_MS;
+	return (uint64_t)s->options->refresh_s * 1000;
+}
+
+static void
+wake_for_list(void *arg)
+{
+	const struct session *s = arg;
+	char byte = MOUNT_WAKE_LIST;
+
+	(void)!write(s->wake[1], &byte, 1); /* full: it is awake anyway */
+}
+
 static void
 attend(struct session *s)
 {
-	uint64_t interval_ms = (uint64_t)s->options->refresh_s * 1000;
+	/* Many snapshots far away, of which only the dates are known: first comes who is there. */
+	uint64_t interval_ms =
+		view_is_listed(s->fs.view) ? refresh_interval_ms(s) : LISTING_DELAY_MS;
 	uint64_t next_ms = time_monotonic_ms() + interval_ms;
 
+	view_on_wait(s->fs.view, wake_for_list, s);
 	for (;;) {
 		uint64_t now_ms = time_monotonic_ms();
 		int timeout_ms = -1;
@@ -264,10 +290,11 @@ attend(struct session *s)
 			mount_loop_stop(s->loop);
 			return;
 		}
-		if (interval_ms == 0 || time_monotonic_ms() < next_ms)
+		if (byte != MOUNT_WAKE_LIST && (interval_ms == 0 || time_monotonic_ms() < next_ms))
 			continue;
 		/* A failure is in the log and in status.json; what was there stays. */
 		(void)!view_refresh(s->fs.view, tell_kernel, s, NULL);
+		interval_ms = refresh_interval_ms(s);
 		next_ms = time_monotonic_ms() + interval_ms;
 	}
 }

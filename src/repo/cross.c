@@ -133,10 +133,45 @@ check_writer(struct repo *r, const struct chain_head *seen)
 		finding_add(r, ERR_AUTH, "%s", text);
 }
 
+/* Until the snapshots are listed nothing can be said of them.  Return: whether that is so. */
+static bool
+put_off(struct repo *r, const struct snapshot *s)
+{
+	bool ret;
+
+	pthread_mutex_lock(&r->lock);
+	ret = r->days != NULL;
+	for (size_t i = 0; ret && i < s->clear.n_heads; i++) {
+		if (writer_id_equal(&s->clear.heads[i].writer, &s->clear.writer))
+			continue;
+		array_reserve(r->unchecked, r->n_unchecked, r->cap_unchecked);
+		r->unchecked[r->n_unchecked++] = s->clear.heads[i];
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
+void
+cross_check_unchecked(struct repo *r)
+{
+	CLEANUP(freep) struct chain_head *heads = NULL;
+	size_t n;
+
+	pthread_mutex_lock(&r->lock);
+	heads = steal_ptr(&r->unchecked);
+	n = r->n_unchecked;
+	r->n_unchecked = r->cap_unchecked = 0;
+	pthread_mutex_unlock(&r->lock);
+	for (size_t i = 0; i < n; i++)
+		check_writer(r, &heads[i]);
+}
+
 void
 cross_check(struct repo *r, const struct snapshot *s)
 {
 	check_ledger(r, &s->clear.ledger);
+	if (put_off(r, s))
+		return;
 	for (size_t i = 0; i < s->clear.n_heads; i++)
 		if (!writer_id_equal(&s->clear.heads[i].writer, &s->clear.writer))
 			check_writer(r, &s->clear.heads[i]);

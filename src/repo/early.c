@@ -29,7 +29,8 @@ ask(void *arg, size_t i)
 		e->codes[i] = store_get_all(r->store, CONFIG_KEY, CONFIG_OBJECT_MAX, &e->config,
 					    &e->errs[i]);
 	else if (i == SNAPSHOTS)
-		e->codes[i] = snapshots_scan(r, &e->names, &e->errs[i]);
+		e->codes[i] = r->by_days ? snapshots_scan_days(r, &e->names, &r->days, &e->errs[i])
+					 : snapshots_scan(r, &e->names, &e->errs[i]);
 	else
 		e->codes[i] = ledger_list(r, &e->keys, &e->errs[i]);
 }
@@ -98,23 +99,28 @@ early_snapshots(struct repo *r, struct snapshot_names *ret, int *ret_code, struc
 
 /* ---- the ledger, twice ---- */
 
+enum { ENTRIES, LISTING, DATES, STEPS };
+
 struct again {
 	struct repo *repo;
 	const struct ledger_keys *first;
 	struct ledger_keys keys;
-	int code;
-	struct err err;
+	int codes[STEPS];
+	struct err errs[STEPS];
 };
 
 static void
 fetch_or_list(void *arg, size_t i)
 {
 	struct again *a = arg;
+	struct repo *r = a->repo;
 
-	if (i == 0)
-		ledger_fetch_together(a->repo, a->first, 0);
+	if (i == ENTRIES)
+		ledger_fetch_together(r, a->first, 0);
+	else if (i == LISTING)
+		a->codes[i] = ledger_list(r, &a->keys, &a->errs[i]);
 	else
-		a->code = ledger_list(a->repo, &a->keys, &a->err);
+		a->codes[i] = snapshots_dates(r, r->days, &a->errs[i]);
 }
 
 bool
@@ -126,10 +132,12 @@ early_ledger(struct repo *r, struct ledger_keys *ret, int *ret_code, struct err 
 		return false;
 	if (*ret_code < 0)
 		return true;
-	tasks_run(2, 2, fetch_or_list, &a);
+	tasks_run(r->days != NULL ? STEPS : DATES, STEPS, fetch_or_list, &a);
 	*ret = a.keys;
-	*ret_code = a.code;
-	if (a.code < 0 && err != NULL)
-		*err = a.err;
+	for (size_t i = 0; i < STEPS && *ret_code == 0; i++) {
+		*ret_code = a.codes[i];
+		if (a.codes[i] < 0 && err != NULL)
+			*err = a.errs[i];
+	}
 	return true;
 }

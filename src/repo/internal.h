@@ -9,6 +9,7 @@
  *	grants.c, keys.c  grants and reseals; what this identity can open
  *	access.c, access_probe.c   what an auditor is shown
  *	scan.c, scan_wide.c, list.c  the snapshots that there are
+ *	days.c          a mount of many: their dates first, the snapshots later
  *	early.c         what can be asked for before anything is known
  *	snapshot_open.c, cross.c   one snapshot, and what it says about others
  *	decide.c, enrol.c, merge.c what admins decide
@@ -209,8 +210,38 @@ int snapshot_collect(void *arg, const struct store_entry *entry, struct err *err
 /* Every key of a distant store, in any order and perhaps twice. */
 MUST_CHECK int snapshots_list_wide(struct repo *r, struct snapshot_names *ret, struct err *err);
 
+/* What keys begin with. */
+struct key_prefix {
+	char s[64];
+};
+struct key_prefixes {
+	struct key_prefix *v;
+	size_t n, cap;
+};
+void key_prefixes_fini(struct key_prefixes *p);
+
+/* Where the snapshots of a distant store lie that has many. */
+struct snapshot_days {
+	struct key_prefixes writers; /* snapshots/<writer>/ */
+	struct key_prefixes dates;   /* snapshots/<writer>/<date>/, writer by writer */
+	size_t per_date;             /* snapshots to expect of a date */
+};
+void snapshot_days_free(struct snapshot_days *d);
+DEFINE_FREEP(struct snapshot_days *, snapshot_days_free)
+/* All names of a store that has few; else @ret_days with its writers. */
+MUST_CHECK int snapshots_first(struct repo *r, struct snapshot_names *ret,
+			       struct snapshot_days **ret_days, struct err *err);
+/* Fills in the dates. */
+MUST_CHECK int snapshots_dates(struct repo *r, struct snapshot_days *days, struct err *err);
+/* Appends all names below some prefixes, in any order. */
+MUST_CHECK int snapshots_below(struct repo *r, const struct key_prefixes *prefixes,
+			       struct snapshot_names *ret, struct err *err);
+
 /* Every key under snapshots/, ascending by writer, sequence, id, date, time. */
 MUST_CHECK int snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err);
+/* The same, or where there are many, their writers only. */
+MUST_CHECK int snapshots_scan_days(struct repo *r, struct snapshot_names *ret,
+				   struct snapshot_days **ret_days, struct err *err);
 /* Drops names under which somebody else's object stands: copies of a snapshot. */
 void snapshots_drop_copies(struct repo *r, struct snapshot_names *names);
 void snapshots_digest(const struct snapshot_names *names, struct hash *ret);
@@ -219,6 +250,16 @@ int snapshot_name_cmp(const void *a, const void *b);
 
 /* Judges the names by the ledger and the pins; publishes list and heads.  @names: used up. */
 void list_publish(struct repo *r, struct snapshot_names *names);
+/* Publishes an empty list, for as long as only dates are known. */
+void list_publish_none(struct repo *r);
+/* Makes a list of names that count and are shown to all.  @names: in any order, kept as they are.
+ */
+struct repo_list *list_of_names(struct repo *r, const struct snapshot_names *names);
+
+/* ---- days.c ---- */
+
+/* All snapshots are listed: the days are forgotten. */
+void days_end(struct repo *r);
 
 bool snapshot_is_forgotten(const struct ledger_writer *w, const struct snapshot_id *id);
 /* Whether an enrolled writer's snapshot counts: it isn't from after a revocation. */
@@ -228,6 +269,8 @@ MUST_CHECK int snapshot_fetch(struct repo *r, const struct snapshot_name *name,
 			      struct snapshot **ret, struct err *err);
 /* Compares the heads that a verified snapshot saw with what the store shows; only findings. */
 void cross_check(struct repo *r, const struct snapshot *s);
+/* The same for what snapshots saw that were read before the list was there. */
+void cross_check_unchecked(struct repo *r);
 
 void finding_add(struct repo *r, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Whether that very text was told; to spare the work of finding it again. */
@@ -292,6 +335,7 @@ struct repo {
 	struct seal_key *roster;    /* secret memory; set before anybody else sees the repo */
 	bool opened;                /* what follows was filled once; under refreshing */
 	struct early *early;        /* while it is opened; NULL: none, or used */
+	bool by_days;               /* many snapshots may be listed later than their dates */
 	struct ledger_batch *batch; /* under refreshing: entries fetched together */
 
 	pthread_mutex_t refreshing;
@@ -308,6 +352,9 @@ struct repo {
 	int64_t shown_until; /* under refreshing: when what an auditor is shown changes by itself */
 
 	pthread_mutex_t lock;
+	struct snapshot_days *days;   /* protected by lock; NULL once the snapshots are listed */
+	struct chain_head *unchecked; /* protected by lock; seen by snapshots read before that */
+	size_t n_unchecked, cap_unchecked;
 	struct ledger_view ledger;        /* protected by lock */
 	struct repo_list *list;           /* protected by lock */
 	struct snapshot_name *chains;     /* protected by lock; all that count, by writer, number */

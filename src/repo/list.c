@@ -254,28 +254,37 @@ head_cmp(const void *a, const void *b)
 	return memcmp(&x->writer, &y->writer, sizeof x->writer);
 }
 
+/* @v: taken. */
+static struct repo_list *
+list_new(struct repo_snapshot *v, size_t n)
+{
+	struct list *l = mem_alloc(sizeof *l);
+
+	if (n > 0)
+		qsort(v, n, sizeof *v, listed_cmp);
+	l->v = v;
+	l->pub = (struct repo_list){v, n};
+	atomic_init(&l->refs, 1);
+	return &l->pub;
+}
+
 void
 list_publish(struct repo *r, struct snapshot_names *names)
 {
 	struct draft d = {.all = access_shows_all(r)};
-	struct list *l = mem_alloc(sizeof *l);
-	struct repo_list *old;
+	struct repo_list *old, *new;
 
 	r->probe_more = false;
 	if (!d.all)
 		access_probe(r, names);
 	judge(r, names, &d);
-	if (d.n > 0)
-		qsort(d.v, d.n, sizeof *d.v, listed_cmp);
 	if (d.n_heads > 0)
 		qsort(d.heads, d.n_heads, sizeof *d.heads, head_cmp);
-	l->v = d.v;
-	l->pub = (struct repo_list){d.v, d.n};
-	atomic_init(&l->refs, 1);
+	new = list_new(d.v, d.n);
 
 	pthread_mutex_lock(&r->lock);
 	old = r->list;
-	r->list = &l->pub;
+	r->list = new;
 	free(r->heads);
 	r->heads = d.heads;
 	r->n_heads = d.n_heads;
@@ -284,6 +293,40 @@ list_publish(struct repo *r, struct snapshot_names *names)
 	r->n_chains = d.n_chains;
 	pthread_mutex_unlock(&r->lock);
 	repo_list_put(old);
+}
+
+void
+list_publish_none(struct repo *r)
+{
+	struct repo_list *old, *none = list_new(NULL, 0);
+
+	pthread_mutex_lock(&r->lock);
+	old = r->list;
+	r->list = none;
+	pthread_mutex_unlock(&r->lock);
+	repo_list_put(old);
+}
+
+struct repo_list *
+list_of_names(struct repo *r, const struct snapshot_names *names)
+{
+	struct repo_snapshot *v = mem_array(names->n + 1, sizeof *v);
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		const struct ledger_writer *w;
+		bool counts;
+
+		pthread_mutex_lock(&r->lock);
+		w = ledger_find_writer(&r->ledger.state, &names->v[i].writer);
+		counts = w != NULL && snapshot_is_accepted(w, &names->v[i]) &&
+			 !snapshot_is_forgotten(w, &names->v[i].id);
+		pthread_mutex_unlock(&r->lock);
+		if (counts)
+			v[n++] = (struct repo_snapshot){names->v[i],
+							repo_writer_name(r, &names->v[i].writer)};
+	}
+	return list_new(v, n);
 }
 
 struct repo_list *

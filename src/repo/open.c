@@ -105,7 +105,33 @@ repo_publish_ledger(struct repo *r, struct ledger_view *view)
 	r->list_stale = true;
 }
 
-/* From here on nothing fails for want of the store. */
+/* Only dates are known: an auditor is shown what grants open, which takes the names. */
+static int
+list_for_auditor(struct repo *r, struct fetched *f, struct err *err)
+{
+	int k;
+
+	if (r->opened || r->days == NULL || access_shows_all(r))
+		return 0;
+	k = snapshots_scan(r, &f->names, err);
+	if (k < 0)
+		return k;
+	snapshots_digest(&f->names, &f->digest);
+	days_end(r);
+	return 0;
+}
+
+static void
+publish_list(struct repo *r, struct fetched *f)
+{
+	snapshots_drop_copies(r, &f->names);
+	list_publish(r, &f->names);
+	r->list_digest = f->digest;
+	r->list_stale = r->probe_more;
+	r->shown_until = keys_end(r);
+}
+
+/* From here on nothing fails for want of the store, but for an auditor's first listing of many. */
 static int
 publish(struct repo *r, struct fetched *f, bool *ret_changed, struct err *err)
 {
@@ -128,17 +154,23 @@ publish(struct repo *r, struct fetched *f, bool *ret_changed, struct err *err)
 				    "Access has ended: no grant for this identity is in force "
 				    "any more.");
 	}
+	k = list_for_auditor(r, f, err);
+	if (k < 0)
+		return k;
 	if (time_now() >= r->shown_until)
 		r->list_stale = true;
-	if (r->list_stale || !hash_equal(&f->digest, &r->list_digest)) {
-		snapshots_drop_copies(r, &f->names);
-		list_publish(r, &f->names);
-		r->list_digest = f->digest;
-		r->list_stale = r->probe_more;
-		r->shown_until = keys_end(r);
+	if (!r->opened && r->days != NULL) {
+		list_publish_none(r);
+		r->list_stale = true;
+	} else if (r->list_stale || !hash_equal(&f->digest, &r->list_digest)) {
+		publish_list(r, f);
 		*ret_changed = true;
 	}
 	pins_update(r);
+	if (r->opened && r->days != NULL) {
+		days_end(r);
+		cross_check_unchecked(r);
+	}
 	r->opened = true;
 	return 0;
 }
@@ -202,14 +234,15 @@ open_all(struct repo *r, struct err *err)
 	return repo_refresh(r, NULL, err);
 }
 
-int
-repo_open(struct store *store, const struct identity *identity, const char *state,
-	  struct repo **ret, struct err *err)
+static int
+open_reader(struct store *store, const struct identity *identity, const char *state, bool by_days,
+	    struct repo **ret, struct err *err)
 {
 	CLEANUP(repo_closep) struct repo *r = repo_new(store, state);
 	int k;
 
 	*ret = NULL;
+	r->by_days = by_days;
 	r->identity = identity;
 	r->pair = identity->pair;
 	r->self = identity->fingerprint;
@@ -218,6 +251,20 @@ repo_open(struct store *store, const struct identity *identity, const char *stat
 		return k;
 	*ret = steal_ptr(&r);
 	return 0;
+}
+
+int
+repo_open(struct store *store, const struct identity *identity, const char *state,
+	  struct repo **ret, struct err *err)
+{
+	return open_reader(store, identity, state, false, ret, err);
+}
+
+int
+repo_open_by_days(struct store *store, const struct identity *identity, const char *state,
+		  struct repo **ret, struct err *err)
+{
+	return open_reader(store, identity, state, true, ret, err);
 }
 
 int
@@ -252,6 +299,8 @@ repo_close(struct repo *r)
 	if (r == NULL)
 		return;
 	repo_list_put(r->list);
+	snapshot_days_free(r->days);
+	free(r->unchecked);
 	free(r->heads);
 	free(r->chains);
 	keys_fini(r);

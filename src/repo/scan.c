@@ -64,11 +64,24 @@ snapshot_name_cmp(const void *a, const void *b)
 	return 0;
 }
 
+/* In order, and none twice. */
+static void
+arrange(struct snapshot_names *names)
+{
+	size_t n = 0;
+
+	if (names->n > 0)
+		qsort(names->v, names->n, sizeof *names->v, snapshot_name_cmp);
+	for (size_t i = 0; i < names->n; i++)
+		if (n == 0 || snapshot_name_cmp(&names->v[n - 1], &names->v[i]) != 0)
+			names->v[n++] = names->v[i];
+	names->n = n;
+}
+
 int
 snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err)
 {
 	struct snapshot_collector c = {.repo = r, .names = ret};
-	size_t n = 0;
 	int k;
 
 	*ret = (struct snapshot_names){0};
@@ -76,12 +89,23 @@ snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err)
 		       : store_list_names(r->store, SNAPSHOTS_PREFIX, snapshot_collect, &c, err);
 	if (k < 0)
 		return err_add(err, k, "listing the snapshots");
-	if (ret->n > 0)
-		qsort(ret->v, ret->n, sizeof *ret->v, snapshot_name_cmp);
-	for (size_t i = 0; i < ret->n; i++)
-		if (n == 0 || snapshot_name_cmp(&ret->v[n - 1], &ret->v[i]) != 0)
-			ret->v[n++] = ret->v[i];
-	ret->n = n;
+	arrange(ret);
+	return 0;
+}
+
+int
+snapshots_scan_days(struct repo *r, struct snapshot_names *ret, struct snapshot_days **ret_days,
+		    struct err *err)
+{
+	int k;
+
+	*ret = (struct snapshot_names){0};
+	k = snapshots_first(r, ret, ret_days, err);
+	if (k == ERR_OFFLINE)
+		return snapshots_scan(r, ret, err);
+	if (k < 0)
+		return err_add(err, k, "listing the snapshots");
+	arrange(ret);
 	return 0;
 }
 

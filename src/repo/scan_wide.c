@@ -12,33 +12,33 @@
 
 #include <stdio.h>
 
-#define FIRST_MAX  1000u /* keys of the first page: more is a second round trip */
+/* Keys of the first page, less the one that tells of more: a second page is a round trip. */
+#define FIRST_MAX  999u
 #define PAGES_KEYS 2000u /* keys that a part may have by estimate */
 #define THREADS    16u
-#define STOP       1 /* what ends the first listing: no error */
+#define STOP       1 /* what ends a listing: no error */
 
-/* Text of fixed size: a prefix of keys. */
-struct prefix {
-	char s[64];
-};
-struct prefixes {
-	struct prefix *v;
-	size_t n, cap;
-};
-
-static void
-prefixes_fini(struct prefixes *p)
+void
+key_prefixes_fini(struct key_prefixes *p)
 {
 	free(p->v);
+	*p = (struct key_prefixes){0};
+}
+
+static void
+prefix_add(struct key_prefixes *p, const char *text, size_t len)
+{
+	array_reserve(p->v, p->n, p->cap);
+	(void)snprintf(p->v[p->n++].s, sizeof p->v->s, "%.*s", (int)len, text);
 }
 
 /* One listing of several.  Parts are listed at the same time and put together in order. */
 struct part {
-	struct prefix prefix;
+	struct key_prefix prefix;
 	bool folders; /* the names of folders, not of snapshots */
 	size_t max;   /* snapshots after which to stop; 0: none */
 	struct snapshot_names names;
-	struct prefixes below;
+	struct key_prefixes below;
 	bool stopped;
 	int code;
 	struct err err;
@@ -54,7 +54,7 @@ parts_fini(struct parts *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		snapshot_names_fini(&p->v[i].names);
-		prefixes_fini(&p->v[i].below);
+		key_prefixes_fini(&p->v[i].below);
 	}
 	free(p->v);
 }
@@ -62,16 +62,14 @@ parts_fini(struct parts *p)
 static int
 collect_folder(void *arg, const struct store_entry *entry, struct err *err)
 {
-	struct prefixes *p = arg;
+	struct key_prefixes *p = arg;
 
 	(void)err;
 	/* What isn't a writer's or a date's folder is told by the listing of names, or is empty. */
 	if (!entry->is_prefix || strlen(entry->key) >= sizeof p->v->s)
 		return 0;
-	if (p->n >= SNAPSHOT_KEYS_MAX)
-		return 0;
-	array_reserve(p->v, p->n, p->cap);
-	(void)snprintf(p->v[p->n++].s, sizeof p->v->s, "%s", entry->key);
+	if (p->n < SNAPSHOT_KEYS_MAX)
+		prefix_add(p, entry->key, strlen(entry->key));
 	return 0;
 }
 
@@ -145,15 +143,15 @@ level_len(const char *date_folder, unsigned level)
 	return len > cut[level] ? len - cut[level] : len;
 }
 
-/* The most dates that share a prefix of that level. */
+/* Of date folders of one writer: the most that share a prefix of that level. */
 static size_t
-most_together(const struct prefixes *dates, unsigned level)
+most_together(const struct key_prefix *dates, size_t n, unsigned level)
 {
 	size_t most = 0, together = 0;
 
-	for (size_t i = 0; i < dates->n; i++) {
-		size_t len = level_len(dates->v[i].s, level);
-		bool same = i > 0 && strncmp(dates->v[i].s, dates->v[i - 1].s, len) == 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t len = level_len(dates[i].s, level);
+		bool same = i > 0 && strncmp(dates[i].s, dates[i - 1].s, len) == 0;
 
 		together = same ? together + 1 : 1;
 		most = max_u64(most, together);
@@ -163,20 +161,32 @@ most_together(const struct prefixes *dates, unsigned level)
 
 /* The parts of a writer's dates; @per_date: snapshots to expect of each. */
 static void
-divide(const struct prefixes *dates, size_t per_date, struct prefixes *ret)
+divide_writer(const struct key_prefix *dates, size_t n, size_t per_date, struct key_prefixes *ret)
 {
 	unsigned level = 0;
 
-	while (level < 3 && most_together(dates, level) * per_date > PAGES_KEYS)
+	while (level < 3 && most_together(dates, n, level) * per_date > PAGES_KEYS)
 		level++;
-	for (size_t i = 0; i < dates->n; i++) {
-		size_t len = level_len(dates->v[i].s, level);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = level_len(dates[i].s, level);
 
-		if (i > 0 && strncmp(dates->v[i].s, dates->v[i - 1].s, len) == 0)
-			continue;
-		array_reserve(ret->v, ret->n, ret->cap);
-		(void)snprintf(ret->v[ret->n++].s, sizeof ret->v->s, "%.*s", (int)len,
-			       dates->v[i].s);
+		if (i == 0 || strncmp(dates[i].s, dates[i - 1].s, len) != 0)
+			prefix_add(ret, dates[i].s, len);
+	}
+}
+
+static void
+divide(const struct snapshot_days *days, struct key_prefixes *ret)
+{
+	const struct key_prefix *v = days->dates.v;
+
+	for (size_t end, i = 0; i < days->dates.n; i = end) {
+		size_t len = level_len(v[i].s, 0);
+
+		for (end = i + 1; end < days->dates.n; end++)
+			if (strncmp(v[end].s, v[i].s, len) != 0)
+				break;
+		divide_writer(&v[i], end - i, days->per_date, ret);
 	}
 }
 
@@ -194,29 +204,37 @@ density(const struct snapshot_names *first)
 
 /* ---- the whole ---- */
 
-/* The dates of every writer, and how they are divided into parts. */
-static int
-plan(struct repo *r, const struct prefixes *writers, size_t per_date, struct prefixes *ret,
-     struct err *err)
+void
+snapshot_days_free(struct snapshot_days *d)
+{
+	if (d == NULL)
+		return;
+	key_prefixes_fini(&d->writers);
+	key_prefixes_fini(&d->dates);
+	free(d);
+}
+
+int
+snapshots_dates(struct repo *r, struct snapshot_days *days, struct err *err)
 {
 	CLEANUP(parts_fini) struct parts dates = {.repo = r};
 	int k;
 
-	dates.v = mem_array(writers->n, sizeof *dates.v);
-	dates.n = writers->n;
-	for (size_t i = 0; i < writers->n; i++)
-		dates.v[i] = part_of(writers->v[i].s, strlen(writers->v[i].s), true);
-	k = list_parts(&dates, err);
-	if (k < 0)
-		return k;
+	dates.v = mem_array(days->writers.n, sizeof *dates.v);
+	dates.n = days->writers.n;
 	for (size_t i = 0; i < dates.n; i++)
-		divide(&dates.v[i].below, per_date, ret);
-	return 0;
+		dates.v[i] = part_of(days->writers.v[i].s, strlen(days->writers.v[i].s), true);
+	k = list_parts(&dates, err);
+	for (size_t i = 0; k == 0 && i < dates.n; i++)
+		for (size_t j = 0; j < dates.v[i].below.n; j++)
+			prefix_add(&days->dates, dates.v[i].below.v[j].s,
+				   strlen(dates.v[i].below.v[j].s));
+	return k;
 }
 
-static int
-list_all(struct repo *r, const struct prefixes *prefixes, struct snapshot_names *ret,
-	 struct err *err)
+int
+snapshots_below(struct repo *r, const struct key_prefixes *prefixes, struct snapshot_names *ret,
+		struct err *err)
 {
 	CLEANUP(parts_fini) struct parts all = {.repo = r};
 	int k;
@@ -240,14 +258,14 @@ list_all(struct repo *r, const struct prefixes *prefixes, struct snapshot_names 
 	return k;
 }
 
-/* Return: 0 with all of a small repository, or STOP with the writers' folders of a larger one. */
-static int
-first_page(struct repo *r, struct snapshot_names *ret, struct prefixes *ret_writers,
-	   size_t *ret_per_date, struct err *err)
+int
+snapshots_first(struct repo *r, struct snapshot_names *ret, struct snapshot_days **ret_days,
+		struct err *err)
 {
 	CLEANUP(parts_fini) struct parts first = {.repo = r};
 	struct part *page, *folders;
 
+	*ret_days = NULL;
 	first.v = mem_array(2, sizeof *first.v);
 	first.n = 2;
 	first.v[0] = part_of(SNAPSHOTS_PREFIX, strlen(SNAPSHOTS_PREFIX), false);
@@ -266,24 +284,36 @@ first_page(struct repo *r, struct snapshot_names *ret, struct prefixes *ret_writ
 	}
 	if (folders->code < 0)
 		return part_failed(folders, err);
-	*ret_per_date = density(&page->names);
-	*ret_writers = folders->below;
-	folders->below = (struct prefixes){0};
-	return STOP;
+	*ret_days = mem_alloc(sizeof **ret_days);
+	(*ret_days)->per_date = density(&page->names);
+	(*ret_days)->writers = folders->below;
+	folders->below = (struct key_prefixes){0};
+	return 0;
+}
+
+static int
+list_days(struct repo *r, const struct snapshot_days *days, struct snapshot_names *ret,
+	  struct err *err)
+{
+	CLEANUP(key_prefixes_fini) struct key_prefixes parts = {0};
+
+	divide(days, &parts);
+	return snapshots_below(r, &parts, ret, err);
 }
 
 static int
 list_in_parts(struct repo *r, struct snapshot_names *ret, struct err *err)
 {
-	CLEANUP(prefixes_fini) struct prefixes writers = {0};
-	CLEANUP(prefixes_fini) struct prefixes parts = {0};
-	size_t per_date = 1;
-	int k = first_page(r, ret, &writers, &per_date, err);
+	CLEANUP(snapshot_days_freep) struct snapshot_days *days = NULL;
+	int k;
 
-	if (k != STOP)
+	if (r->days != NULL)
+		return list_days(r, r->days, ret, err);
+	k = snapshots_first(r, ret, &days, err);
+	if (k < 0 || days == NULL)
 		return k;
-	k = plan(r, &writers, per_date, &parts, err);
-	return k < 0 ? k : list_all(r, &parts, ret, err);
+	k = snapshots_dates(r, days, err);
+	return k < 0 ? k : list_days(r, days, ret, err);
 }
 
 int

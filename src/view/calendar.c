@@ -423,6 +423,23 @@ calendar_new(struct repo_list *list)
 	return c;
 }
 
+struct calendar *
+calendar_new_of_dates(struct repo_list *empty, const struct date *dates, size_t n)
+{
+	struct calendar *c = calendar_new(empty);
+
+	free(c->days);
+	c->days = mem_array(n + 1, sizeof *c->days);
+	c->n_days = n;
+	for (size_t i = 0; i < n; i++) {
+		c->days[i] = (struct calendar_day){.date = dates[i],
+						   .text = date_format(dates[i]),
+						   .newest = (int64_t)dates[i].days * 86400};
+		c->newest = c->days[i].newest;
+	}
+	return c;
+}
+
 void
 calendar_put(struct calendar *c)
 {

@@ -57,6 +57,8 @@ struct calendar {
 
 /* @list: taken. */
 struct calendar *calendar_new(struct repo_list *list);
+/* Dates only, ascending, while their snapshots aren't known.  @empty: a list of nothing, taken. */
+struct calendar *calendar_new_of_dates(struct repo_list *empty, const struct date *dates, size_t n);
 void calendar_put(struct calendar *c);
 DEFINE_FREEP(struct calendar *, calendar_put)
 

@@ -43,7 +43,7 @@ view_opendir(struct view *v, struct view_node *dir, struct view_dir **ret, struc
 	} else if (view_node_is_records(dir)) {
 		r = view_records_opendir(v, dir, &d->records, err);
 	} else {
-		d->calendar = view_calendar(v);
+		r = view_calendar_for(v, dir, &d->calendar, err);
 	}
 	if (r < 0) {
 		view_closedir(v, d);

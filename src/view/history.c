@@ -338,7 +338,9 @@ view_history_index(struct view *v, const struct view_node *dir, struct history_i
 
 	*ret = NULL;
 	atomic_init(&x->refs, 1);
-	x->calendar = view_calendar(v);
+	r = view_calendar_for(v, dir, &x->calendar, err);
+	if (r < 0)
+		return r;
 	view_node_path_below(dir, VIEW_HISTORY, &path); /* the writer's name in front */
 	x->path = str_copy(buf_cstr(&path));
 	*ret = kept_get(&v->histories, x->calendar, x->path);

@@ -194,11 +194,13 @@ int
 view_own_lookup(struct view *v, struct view_node *dir, struct slice name, struct view_node **ret,
 		struct view_attr *ret_attr, struct err *err)
 {
-	CLEANUP(calendar_putp) struct calendar *c = view_calendar(v);
+	CLEANUP(calendar_putp) struct calendar *c = NULL;
 	struct view_node *n;
 	struct view_own own;
-	int r;
+	int r = view_calendar_for(v, dir, &c, err);
 
+	if (r < 0)
+		return r;
 	if (!view_own_find(c, dir, name, &own))
 		return err_set(err, ERR_NOENT, "no such file");
 	n = view_own_node(v, dir, &own);

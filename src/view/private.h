@@ -3,6 +3,7 @@
  *
  *	node.c      the table of nodes that somebody refers to
  *	calendar.c  which dates and writers there are, and what their snapshots are called
+ *	early.c     dates first, where there are many snapshots far away
  *	own.c       the directories above the snapshots, made from a calendar
  *	snap.c      snapshots, opened on demand and closed again when many are
  *	entry.c     entries of snapshots, found again by their nodes; directories are cached
@@ -356,6 +357,8 @@ MUST_CHECK int view_records_at(struct view *v, struct view_records_dir *d, uint6
 
 /* ---- the whole ------------------------------------------------------------------------- */
 
+#define VIEW_EARLY_DATES 16u
+
 struct view {
 	struct repo *repo; /* borrowed */
 	struct transfer *transfer;
@@ -375,12 +378,30 @@ struct view {
 	LIST_HEAD(, view_file) files; /* protected by lock: the open ones */
 	LIST_HEAD(, view_dir) dirs;   /* protected by lock: the open ones */
 	struct calendar *calendar;    /* protected by lock */
-	int64_t refreshed;            /* protected by lock: when the last refresh succeeded */
-	char *refresh_error;          /* protected by lock: why the last one failed, or NULL */
-	int64_t refresh_failed;       /* protected by lock */
+	bool listed;                  /* protected by lock: the calendar has all snapshots */
+	pthread_cond_t was_listed;    /* it has, or that failed */
+	void (*on_wait)(void *arg);   /* protected by lock */
+	void *on_wait_arg;            /* protected by lock */
+	struct {
+		struct date date;
+		struct calendar *calendar;
+	} early[VIEW_EARLY_DATES]; /* protected by lock: dates alone; none once listed */
+	size_t n_early;            /* protected by lock */
+	int64_t refreshed;         /* protected by lock: when the last refresh succeeded */
+	char *refresh_error;       /* protected by lock: why the last one failed, or NULL */
+	int64_t refresh_failed;    /* protected by lock */
 };
 
-struct calendar *view_calendar(struct view *v); /* a reference: calendar_put */
+struct calendar *view_calendar(struct view *v); /* as far as it is known; calendar_put */
+/**
+ * view_calendar_for - the calendar that has what is in one of the mount's own directories.
+ * @ret: calendar_put
+ * Until all snapshots are listed: the dates, a date alone, or a wait.
+ * Return: 0, ERR_UNREACHABLE, or what listing a date gives.
+ */
+MUST_CHECK int view_calendar_for(struct view *v, const struct view_node *dir, struct calendar **ret,
+				 struct err *err);
+void view_early_fini(struct view *v);
 
 void view_status_text(struct view *v, struct buf *ret);
 

@@ -34,15 +34,16 @@ tell(const struct telling *t, struct view_node *dir, const char *name)
 		t->fn(t->arg, dir, slice_str(name));
 }
 
+/* The name of a snapshot in a directory that the kernel may know, if it does. */
 static void
 tell_below(const struct telling *t, struct view_node *parent, const char *dir_name,
-	   const char *name)
+	   const struct calendar_names *names, uint32_t at)
 {
 	struct view_node *dir = view_node_find(t->view, parent, slice_str(dir_name));
 
 	if (dir == NULL)
 		return;
-	tell(t, dir, name);
+	tell(t, dir, calendar_names_of(names, at));
 	view_unref(t->view, dir, 1);
 }
 
@@ -58,11 +59,10 @@ tell_snapshot(const struct telling *t, struct calendar *with, struct calendar *w
 		tell(t, t->view->by_date, date.s);
 	if (calendar_host_find(without, slice_str(host->name)) == NULL)
 		tell(t, t->view->by_host, host->name);
-	tell_below(t, t->view->by_date, date.s,
-		   calendar_names_of(calendar_day_names(with, day), at));
-	tell_below(t, t->view->by_host, host->name,
-		   calendar_names_of(calendar_host_names(with, host), at));
-	tell(t, t->view->latest, host->name);
+	tell_below(t, t->view->by_date, date.s, calendar_day_names(with, day), at);
+	tell_below(t, t->view->by_host, host->name, calendar_host_names(with, host), at);
+	if (host->newest == at)
+		tell(t, t->view->latest, host->name);
 }
 
 static void
@@ -71,6 +71,46 @@ tell_missing(const struct telling *t, struct calendar *with, struct calendar *wi
 	for (size_t i = 0; i < with->list->n; i++)
 		if (calendar_position(without, &with->list->snapshots[i].name) == UINT32_MAX)
 			tell_snapshot(t, with, without, (uint32_t)i);
+}
+
+/* ---- the first list, where only dates were known ----------------------------------------- */
+
+/* That a directory is another; names in it stay, since somebody may be in there. */
+static void
+tell_again(const struct telling *t, struct view_node *parent, const char *dir_name)
+{
+	struct view_node *dir = view_node_find(t->view, parent, slice_str(dir_name));
+
+	if (dir == NULL)
+		return;
+	tell(t, dir, "");
+	view_unref(t->view, dir, 1);
+}
+
+static void
+tell_first(const struct telling *t, struct calendar *new, struct calendar *old)
+{
+	struct view *v = t->view;
+	struct view_node *records = view_node_find(v, v->root, slice_str("records"));
+
+	for (size_t i = 0; i < old->n_days; i++) {
+		const char *date = old->days[i].text.s;
+
+		if (calendar_day_find(new, slice_str(date)) == NULL)
+			tell(t, v->by_date, date);
+		tell_again(t, v->by_date, date);
+		if (records != NULL)
+			tell_again(t, records, date);
+	}
+	tell(t, v->by_date, "");
+	tell(t, v->by_host, "");
+	tell(t, v->latest, "");
+	tell(t, v->root, "");
+	tell_again(t, v->root, "history");
+	if (records != NULL) {
+		tell(t, records, "");
+		view_unref(v, records, 1);
+	}
 }
 
 /* ---- refreshing ------------------------------------------------------------------------ */
@@ -101,6 +141,7 @@ note_failure(struct view *v, const struct err *err)
 	free(v->refresh_error);
 	v->refresh_error = str_copy(err->msg);
 	v->refresh_failed = time_now();
+	pthread_cond_broadcast(&v->was_listed);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -111,6 +152,24 @@ note_success(struct view *v)
 	free(steal_ptr(&v->refresh_error));
 	v->refreshed = time_now();
 	pthread_mutex_unlock(&v->lock);
+}
+
+/* Return: whether all snapshots were listed before. */
+static bool
+replace_calendar(struct view *v, struct calendar *new)
+{
+	bool was_listed;
+
+	pthread_mutex_lock(&v->lock);
+	calendar_put(v->calendar);
+	v->calendar = calendar_ref(new);
+	was_listed = v->listed;
+	v->listed = true;
+	if (!was_listed)
+		view_early_fini(v);
+	pthread_cond_broadcast(&v->was_listed);
+	pthread_mutex_unlock(&v->lock);
+	return was_listed;
 }
 
 int
@@ -138,11 +197,10 @@ view_refresh(struct view *v, view_changed_fn *changed, void *arg, struct err *er
 	new = calendar_new(repo_list_get(v->repo));
 	new->records = old->records;
 	keep_counts(new, old);
-	pthread_mutex_lock(&v->lock);
-	calendar_put(v->calendar);
-	v->calendar = calendar_ref(new);
-	pthread_mutex_unlock(&v->lock);
-
+	if (!replace_calendar(v, new)) {
+		tell_first(&t, new, old);
+		return 0;
+	}
 	tell_missing(&t, new, old);
 	tell_missing(&t, old, new);
 	return 0;

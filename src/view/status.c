@@ -152,7 +152,9 @@ view_status_text(struct view *v, struct buf *ret)
 	put_time(ret, "last_refresh_failed", v->refresh_failed);
 	put_string(ret, "refresh_error", v->refresh_error);
 	pthread_mutex_unlock(&v->lock);
-	put_number(ret, "snapshots", c->list->n);
+	/* Not yet: many snapshots far away come a moment after the mount. */
+	if (view_is_listed(v))
+		put_number(ret, "snapshots", c->list->n);
 	put_number(ret, "dates", c->n_days);
 	put_number(ret, "writers", c->n_hosts);
 	put_findings(ret, v->repo);

@@ -9,6 +9,19 @@
 #define MEMORY_DEFAULT (64u * MIB)
 #define MEMORY_DISTANT (96u * MIB) /* more is underway, and what is dropped is dear */
 
+static struct calendar *
+first_calendar(struct repo *repo, bool *ret_listed)
+{
+	CLEANUP(freep) struct date *dates = NULL;
+	size_t n;
+
+	*ret_listed = repo_is_listed(repo);
+	if (*ret_listed)
+		return calendar_new(repo_list_get(repo));
+	repo_dates(repo, &dates, &n);
+	return calendar_new_of_dates(repo_list_get(repo), dates, n);
+}
+
 int
 view_new(struct repo *repo, const struct view_options *options, struct view **ret, struct err *err)
 {
@@ -38,7 +51,8 @@ view_new(struct repo *repo, const struct view_options *options, struct view **re
 	view_cache_init(&v->cache);
 	view_histories_init(&v->histories);
 	view_dbs_init(&v->dbs);
-	v->calendar = calendar_new(repo_list_get(repo));
+	pthread_cond_init(&v->was_listed, NULL);
+	v->calendar = first_calendar(repo, &v->listed);
 	v->calendar->records = v->options.records != NULL;
 
 	v->root = view_node_get(v, NULL, VIEW_ROOT, slice_str(""), NULL);
@@ -62,6 +76,8 @@ view_free(struct view *v)
 	view_nodes_fini(v, &v->nodes);
 	view_snaps_fini(&v->snaps);
 	calendar_put(v->calendar);
+	view_early_fini(v);
+	pthread_cond_destroy(&v->was_listed);
 	reader_free(v->reader);
 	transfer_free(v->transfer);
 	free(v->refresh_error);

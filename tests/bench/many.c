@@ -4,9 +4,12 @@
  *	many backup URL STATE DATA COUNT WRITER...   so many snapshots by the writers together
  *	many copy FROM TO                            all objects of one store into another
  *
+ * backup prints how many requests to the store opening the repository took, and the last backup.
+ *
  * A writer's snapshots are an hour apart; before each, the file DATA/<n>/shop/count changes, where
  * n is the writer's place in the list.  The other files below DATA/<n>/shop are the caller's.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -60,6 +63,20 @@ make_one(struct repo *repo, const struct writer_file *w, const struct job *j, un
 	return r < 0 ? r : backup_run(repo, w, &o, &result, err);
 }
 
+/* Requests since the last call. */
+static uint64_t
+count_requests(struct store *metered)
+{
+	static uint64_t before;
+	struct store_meter_stats stats;
+	uint64_t ret;
+
+	store_meter_stats_get(metered, &stats);
+	ret = stats.requests - before;
+	before = stats.requests;
+	return ret;
+}
+
 static int
 make_all(const char *writer_path, const struct job *j, struct err *err)
 {
@@ -67,17 +84,25 @@ make_all(const char *writer_path, const struct job *j, struct err *err)
 	CLEANUP(writer_freep) struct writer_file *w = NULL;
 	CLEANUP(repo_closep) struct repo *repo = NULL;
 	CLEANUP(freep) char *folder = str_format("%s/%lu", j->data, j->first);
+	uint64_t opening, last = 0;
 	int r;
 
 	r = writer_open(writer_path, &w, err);
 	if (r == 0)
 		r = store_open(j->url, NULL, false, &store, err);
-	if (r == 0)
-		r = repo_open_writer(store, w, j->state, &repo, err);
+	if (r < 0)
+		return r;
+	store = store_meter_new(store, 0);
+	r = repo_open_writer(store, w, j->state, &repo, err);
+	opening = count_requests(store);
 	if (r == 0 && chdir(folder) < 0)
 		r = err_sys(err, "%s", folder);
-	for (unsigned long n = j->first; r == 0 && n < j->count; n += j->step)
+	for (unsigned long n = j->first; r == 0 && n < j->count; n += j->step) {
 		r = make_one(repo, w, j, n, err);
+		last = count_requests(store);
+	}
+	printf("{\"opening\": %" PRIu64 ", \"last\": %" PRIu64 "}\n", opening, last);
+	(void)fflush(stdout);
 	return r;
 }
 
@@ -149,9 +174,10 @@ copy(const char *from, const char *to)
 	struct err err = ERR_INIT;
 
 	if (store_open(from, NULL, false, &c.from, &err) < 0 ||
-	    store_open(to, NULL, false, &c.to, &err) < 0 ||
+	    store_open(to, NULL, true, &c.to, &err) < 0 ||
 	    store_list(c.from, "", false, note_key, &c, &err) < 0)
 		fail(&err);
+	c.to = store_patient_new(c.to, 0);
 	tasks_run(c.n, COPIERS, copy_one, &c);
 	free(c.keys);
 	store_close(c.to);
