@@ -266,28 +266,27 @@ def test_a_server_that_is_away(far):
 
 
 def test_who_waits_for_a_silent_server_keeps_nobody_and_can_be_killed(s3):
-    """More readers than a mount has threads at first.  The kernel lets who opens a file or looks a
-    name up go only when it has an answer, whatever he is killed with."""
+    """More of them than a mount has threads at first.  The kernel lets who looks a name up go only
+    when there is an answer, whatever he is killed with."""
     with s3.mounted("--timeout", "60") as (shop, mount):
-        names = sorted(os.listdir(shop / "day")) + sorted(os.listdir(shop / "notes"))[:20]
-        fault = s3.proxy.fault("silence")
-        readers = [subprocess.Popen(["cat", shop / ("day" if name.endswith("db") else "notes") / name],
+        fault = s3.proxy.fault("silence", match=lambda request: True)
+        waiting = [subprocess.Popen(["stat", mount / "history" / "till-03" / f"{number}"],
                                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-                   for name in names]
+                   for number in range(30)]
         try:
             harness.wait_until(lambda: fault.met > 0)
             within(LIMIT / 3, (mount / ".tillfs" / "status.json").read_text)
-            assert all(reader.poll() is None for reader in readers)
-            for number, reader in enumerate(readers):
-                reader.send_signal((signal.SIGKILL, signal.SIGINT)[number % 2])
-            for reader in readers:
-                assert reader.wait(LIMIT / 3) < 0
+            assert all(process.poll() is None for process in waiting)
+            for number, process in enumerate(waiting):
+                process.send_signal((signal.SIGKILL, signal.SIGINT)[number % 2])
+            for process in waiting:
+                assert process.wait(LIMIT / 3) < 0
         finally:
             s3.proxy.clear()
-            for reader in readers:
-                reader.kill()
-                reader.wait()
+            for process in waiting:
+                process.kill()
+                process.wait()
         s3.check_recovery(shop)
 
 
