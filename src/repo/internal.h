@@ -8,7 +8,7 @@
  *	pins.c          the highest seen, kept in the state folder
  *	grants.c, keys.c  grants and reseals; what this identity can open
  *	access.c, access_probe.c   what an auditor is shown
- *	scan.c, scan_wide.c, list.c  the snapshots that there are
+ *	scan.c, scan_wide.c, scan_again.c, list.c  the snapshots that there are
  *	days.c          a mount of many: their dates first, the snapshots later
  *	early.c         what can be asked for before anything is known
  *	snapshot_open.c, cross.c   one snapshot, and what it says about others
@@ -212,7 +212,7 @@ MUST_CHECK int snapshots_list_wide(struct repo *r, struct snapshot_names *ret, s
 
 /* What keys begin with. */
 struct key_prefix {
-	char s[64];
+	char s[96];
 };
 struct key_prefixes {
 	struct key_prefix *v;
@@ -231,6 +231,8 @@ DEFINE_FREEP(struct snapshot_days *, snapshot_days_free)
 /* All names of a store that has few; else @ret_days with its writers. */
 MUST_CHECK int snapshots_first(struct repo *r, struct snapshot_names *ret,
 			       struct snapshot_days **ret_days, struct err *err);
+/* Its writers. */
+MUST_CHECK int snapshots_writers(struct repo *r, struct snapshot_days **ret, struct err *err);
 /* Fills in the dates. */
 MUST_CHECK int snapshots_dates(struct repo *r, struct snapshot_days *days, struct err *err);
 /* Appends all names below some prefixes, in any order. */
@@ -239,6 +241,12 @@ MUST_CHECK int snapshots_below(struct repo *r, const struct key_prefixes *prefix
 
 /* Every key under snapshots/, ascending by writer, sequence, id, date, time. */
 MUST_CHECK int snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err);
+/* Keeps a listing of many, for the next to go on from; @whole: nothing in it was remembered. */
+void scan_remember(struct repo *r, const struct snapshot_names *names, bool whole);
+/* Whether there is one, not too old. */
+bool scan_may_go_on(const struct repo *r);
+/* As snapshots_list_wide, going on from what was remembered. */
+MUST_CHECK int snapshots_list_again(struct repo *r, struct snapshot_names *ret, struct err *err);
 /* The same, or where there are many, their writers only. */
 MUST_CHECK int snapshots_scan_days(struct repo *r, struct snapshot_names *ret,
 				   struct snapshot_days **ret_days, struct err *err);
@@ -332,11 +340,13 @@ struct repo {
 	struct fingerprint self;
 	char *state; /* may be NULL */
 	struct repo_config config;
-	struct seal_key *roster;    /* secret memory; set before anybody else sees the repo */
-	bool opened;                /* what follows was filled once; under refreshing */
-	struct early *early;        /* while it is opened; NULL: none, or used */
-	bool by_days;               /* many snapshots may be listed later than their dates */
-	struct ledger_batch *batch; /* under refreshing: entries fetched together */
+	struct seal_key *roster;          /* secret memory; set before anybody else sees the repo */
+	bool opened;                      /* what follows was filled once; under refreshing */
+	struct early *early;              /* while it is opened; NULL: none, or used */
+	bool by_days;                     /* many snapshots may be listed later than their dates */
+	struct snapshot_names remembered; /* under refreshing: the last listing, of many far away */
+	uint64_t listed_at_ms;            /* under refreshing: when all of it was listed */
+	struct ledger_batch *batch;       /* under refreshing: entries fetched together */
 
 	pthread_mutex_t refreshing;
 	struct ledger_keys ledger_keys; /* under refreshing: the latest listing */

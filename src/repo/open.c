@@ -300,6 +300,7 @@ repo_close(struct repo *r)
 		return;
 	repo_list_put(r->list);
 	snapshot_days_free(r->days);
+	snapshot_names_fini(&r->remembered);
 	free(r->unchecked);
 	free(r->heads);
 	free(r->chains);

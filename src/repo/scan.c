@@ -78,18 +78,31 @@ arrange(struct snapshot_names *names)
 	names->n = n;
 }
 
+static int
+list_distant(struct repo *r, bool whole, struct snapshot_names *ret, struct err *err)
+{
+	int k = whole ? snapshots_list_wide(r, ret, err) : snapshots_list_again(r, ret, err);
+
+	if (k != ERR_OFFLINE || whole)
+		return k;
+	snapshot_names_fini(ret);
+	return snapshots_list_wide(r, ret, err);
+}
+
 int
 snapshots_scan(struct repo *r, struct snapshot_names *ret, struct err *err)
 {
 	struct snapshot_collector c = {.repo = r, .names = ret};
+	bool whole = !scan_may_go_on(r);
 	int k;
 
 	*ret = (struct snapshot_names){0};
-	k = r->distant ? snapshots_list_wide(r, ret, err)
+	k = r->distant ? list_distant(r, whole, ret, err)
 		       : store_list_names(r->store, SNAPSHOTS_PREFIX, snapshot_collect, &c, err);
 	if (k < 0)
 		return err_add(err, k, "listing the snapshots");
 	arrange(ret);
+	scan_remember(r, ret, whole);
 	return 0;
 }
 

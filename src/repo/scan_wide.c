@@ -215,6 +215,14 @@ snapshot_days_free(struct snapshot_days *d)
 }
 
 int
+snapshots_writers(struct repo *r, struct snapshot_days **ret, struct err *err)
+{
+	*ret = mem_alloc(sizeof **ret);
+	(*ret)->per_date = 1;
+	return store_list(r->store, SNAPSHOTS_PREFIX, true, collect_folder, &(*ret)->writers, err);
+}
+
+int
 snapshots_dates(struct repo *r, struct snapshot_days *days, struct err *err)
 {
 	CLEANUP(parts_fini) struct parts dates = {.repo = r};

@@ -38,6 +38,7 @@ check_alike(struct store *s, size_t expected)
 	assert_true(hash_equal(&near_digest, &far_digest));
 	snapshot_names_fini(&near);
 	snapshot_names_fini(&far);
+	snapshot_names_fini(&r.remembered);
 	findings_fini(&r);
 	pthread_mutex_destroy(&r.lock);
 }
@@ -105,6 +106,7 @@ test_scan__every_failure_is_told(void **state)
 		store_fault_arm(s, nth, ERR_UNREACHABLE);
 		k = snapshots_scan(&r, &names, &err);
 		snapshot_names_fini(&names);
+		snapshot_names_fini(&r.remembered); /* a whole listing each time */
 		if (!store_fault_fired(s)) {
 			CHECK_OK(k, &err);
 			assert_true(nth > 4);
@@ -115,6 +117,69 @@ test_scan__every_failure_is_told(void **state)
 	pthread_mutex_destroy(&r.lock);
 }
 
+static size_t
+count_found(struct repo *r)
+{
+	struct snapshot_names names = {0};
+	struct err err = ERR_INIT;
+	size_t n;
+
+	CHECK_OK(snapshots_scan(r, &names, &err), &err);
+	n = names.n;
+	snapshot_names_fini(&names);
+	return n;
+}
+
+static void
+remove_snapshot(struct store *s, unsigned writer, int64_t day, unsigned second, uint64_t seq)
+{
+	struct snapshot_name name = {.date = {(int32_t)day},
+				     .time = day * 86400 + second,
+				     .seq = seq,
+				     .id = {.h = {{(uint8_t)seq, (uint8_t)writer}}}};
+	struct err err = ERR_INIT;
+
+	memcpy(&name.writer, &writer, sizeof writer);
+	CHECK_OK(store_remove(s, snapshot_key_format(&name).s, &err), &err);
+}
+
+/* What is new is found without the names of old dates; an hour later those are looked at, too. */
+static void
+test_scan__goes_on_from_the_last_listing(void **state)
+{
+	struct repo r = {.distant = true};
+	CLEANUP(store_closep) struct store *s = store_meter_new(store_memory_new(), 0);
+	struct store_meter_stats before, after;
+
+	(void)state;
+	for (unsigned day = 0; day < 20; day++)
+		for (unsigned k = 0; k < 200; k++)
+			create_snapshot(s, 1, 20000 + day, k, day * 200 + k + 1);
+	r.store = s;
+	pthread_mutex_init(&r.lock, NULL);
+	assert_int_equal(count_found(&r), 4000);
+
+	create_snapshot(s, 1, 20019, 900,
+			4001); /* on the latest date, a new one, by a new writer */
+	create_snapshot(s, 1, 20020, 0, 4002);
+	create_snapshot(s, 2, 19000, 0, 1);
+	store_meter_stats_get(s, &before);
+	assert_int_equal(count_found(&r), 4003);
+	store_meter_stats_get(s, &after);
+	assert_int_equal(after.requests - before.requests, 1 + 2 + 3);
+
+	create_snapshot(s, 1, 20003, 900, 4003); /* with a wrong clock */
+	remove_snapshot(s, 2, 19000, 0, 1);      /* the only one of its date */
+	assert_int_equal(count_found(&r), 4002);
+	r.listed_at_ms -= UINT64_C(3600) * 1000;
+	assert_int_equal(count_found(&r), 4003);
+	assert_int_equal(count_found(&r), 4003);
+
+	snapshot_names_fini(&r.remembered);
+	findings_fini(&r);
+	pthread_mutex_destroy(&r.lock);
+}
+
 int
 main(void)
 {
@@ -122,6 +187,7 @@ main(void)
 		cmocka_unit_test(test_scan__finds_all_however_many),
 		cmocka_unit_test(test_scan__strangers_are_passed_over),
 		cmocka_unit_test(test_scan__every_failure_is_told),
+		cmocka_unit_test(test_scan__goes_on_from_the_last_listing),
 	};
 
 	seal_start();
