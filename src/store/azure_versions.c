@@ -200,7 +200,7 @@ azure_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits
 		return r;
 	for (size_t i = 0; i < v->n; i++) {
 		r = try_version(a, key, &v->kept[i], off, len, fits, fits_arg, err);
-		if (r == 0 || r == ERR_UNREACHABLE || r == ERR_DENIED)
+		if (r == 0 || r == ERR_UNREACHABLE || r == ERR_DENIED || r == ERR_CANCELLED)
 			return r;
 	}
 	return err_set(err, ERR_NOENT, "no older version of it fits");

@@ -278,7 +278,7 @@ s3_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn
 		if (is_known(v, i))
 			continue;
 		r = try_version(s, key, oldest(v, i)->id, off, len, fits, fits_arg, err);
-		if (r == 0 || r == ERR_UNREACHABLE || r == ERR_DENIED)
+		if (r == 0 || r == ERR_UNREACHABLE || r == ERR_DENIED || r == ERR_CANCELLED)
 			return r;
 	}
 	return err_set(err, ERR_NOENT, "no older version of it fits");
