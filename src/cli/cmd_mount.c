@@ -35,6 +35,8 @@ static const struct {
 	{"cache=", OPT_CACHE},
 	{"cache-size=", OPT_CACHE_SIZE},
 	{"budget=", OPT_BUDGET},
+	{"price-per-gb=", OPT_PRICE_GB},
+	{"price-per-1000-requests=", OPT_PRICE_REQUESTS},
 	{"timeout=", OPT_TIMEOUT},
 	{"cacert=", OPT_CACERT},
 	{"profile=", OPT_PROFILE},

@@ -83,7 +83,8 @@ const struct command commands[] = {
 	{"mount", "[URL] DIR", "mount the snapshots, by date",
 	 "Returns when the mount can be used. In /etc/fstab the type is tillfs, and identity=FILE, "
 	 "passphrase-file=FILE, config=FILE, state=DIR, memory=SIZE, refresh=SECONDS, cache=DIR, "
-	 "cache-size=SIZE, offline, budget=SIZE, timeout=SECONDS, cacert=FILE, profile=NAME, "
+	 "cache-size=SIZE, offline, budget=SIZE, price-per-gb=AMOUNT, "
+	 "price-per-1000-requests=AMOUNT, timeout=SECONDS, cacert=FILE, profile=NAME, "
 	 "no-records, audit=FILE, audit-required, case=REF, reason=TEXT and no-sandbox are "
 	 "options.",
 	 1, 2,

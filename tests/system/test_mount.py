@@ -263,6 +263,12 @@ def test_fstab_style_mounting(filled, folder):
         subprocess.run([helper, filled.url, mount, "-o", f"ro,identity={filled.admin}"],
                        env=filled.tillfs.env, check=True, timeout=harness.TIME_LIMIT)
         assert harness.read_tree(mount / "latest/till-03/shop/") == filled.day_2
+    with harness.mount_point(folder) as mount:
+        subprocess.run([helper, filled.url, mount, "-o", f"identity={filled.admin},price-per-gb=90,"
+                        "price-per-1000-requests=4,no-records"],
+                       env=filled.tillfs.env, check=True, timeout=harness.TIME_LIMIT)
+        assert '"cost"' in (mount / ".tillfs" / "status.json").read_text()
+        assert not (mount / "records").exists()
 
 
 @pytest.mark.slow
