@@ -107,7 +107,7 @@ static void
 on_interrupt(fuse_req_t req, void *arg)
 {
 	struct mount_call *call = arg;
-	struct mount_calls *calls = call->fs->calls;
+	struct mount_calls *calls = mount_fs_of(req)->calls; /* @call may be another's by now */
 
 	pthread_mutex_lock(&calls->lock);
 	if (call->req == req && !call->interrupted) {
