@@ -49,7 +49,7 @@ read_id(struct chain *l, struct err *err)
 		id = db_bytes(s, 0);
 	if (r >= 0 && id.len != sizeof l->id)
 		r = err_set(err, ERR_CORRUPT, "%s is no access log: it has no id", l->path);
-	if (r >= 0)
+	else if (r >= 0)
 		memcpy(l->id, id.p, sizeof l->id);
 	db_reset(s);
 	return r < 0 ? r : 0;

@@ -89,7 +89,7 @@ audit_read(const char *path, const struct audit_filter *filter, audit_entry_fn *
 	static const struct audit_filter all;
 	CLEANUP(db_closep) struct db *db = NULL;
 	struct carried c = {.filter = filter != NULL ? filter : &all, .fn = fn, .arg = arg};
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r;
 
 	r = db_open_existing(path, AUDIT_VERSION, &db, err);

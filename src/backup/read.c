@@ -165,7 +165,7 @@ read_fill(struct reading *rd, uint64_t pos, size_t want, struct err *err)
 
 	buf_reserve(b, want - b->len);
 	while (b->len < want) {
-		size_t n;
+		size_t n = 0;
 		int r = read_at(rd, pos, b->p + b->len, want - b->len, &n, err);
 
 		if (r < 0)

@@ -67,8 +67,8 @@ err_sys_at(struct err *err, const char *file, int line, const char *fmt, ...)
 	return code;
 }
 
-int
-err_add(struct err *err, int code, const char *fmt, ...)
+/* In parentheses, as scripts/analyzer.h has a macro of that name. */
+int(err_add)(struct err *err, int code, const char *fmt, ...)
 {
 	char msg[ERR_MESSAGE_MAX];
 	va_list ap;

@@ -198,9 +198,11 @@ pack_file_put(struct diskcache *c, struct pack_file *f)
 void
 pack_files_close(struct diskcache *c)
 {
+	struct pack_file *f;
+
 	pthread_mutex_lock(&c->lock);
-	while (!TAILQ_EMPTY(&c->open))
-		detach_locked(c, TAILQ_FIRST(&c->open));
+	while ((f = TAILQ_FIRST(&c->open)) != NULL)
+		detach_locked(c, f); /* NOLINT(clang-analyzer-unix.Malloc): it is out of the list */
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -43,7 +43,7 @@ pins_of_pack_locked(struct diskcache *c, const struct pack_id *id,
 		    uint64_t ret[DISKCACHE_MAP_WORDS], bool *ret_any, struct err *err)
 {
 	struct table *t = &c->index.pins;
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = table_open(c, t, err);
 
 	memset(ret, 0, MAP_LEN);
@@ -66,7 +66,7 @@ static int
 gives_row(struct diskcache *c, const char *sql, struct slice parameter, bool *ret, struct err *err)
 {
 	struct table *t = &c->index.pins;
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = table_open(c, t, err);
 
 	*ret = false;
@@ -105,7 +105,7 @@ static int
 add_blocks(struct table *t, int64_t pin, const struct diskcache_blocks *b, struct err *err)
 {
 	CLEANUP(buf_fini) struct buf map = BUF_INIT;
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = table_query(t, "INSERT INTO blocks VALUES(?1, ?2, ?3, ?4, ?5, ?6)", &s, err);
 
 	if (r < 0)
@@ -124,7 +124,7 @@ static int
 add_pin(struct table *t, const struct snapshot_id *snapshot, struct slice sealed, uint64_t bytes,
 	int64_t *ret, struct err *err)
 {
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = table_query(t,
 			    "INSERT INTO pins(snapshot, time, bytes, sealed) "
 			    "VALUES(?1, ?2, ?3, ?4) RETURNING number",
@@ -164,7 +164,7 @@ sum_pinned(struct table *t, uint64_t *ret, struct err *err)
 {
 	uint64_t map[DISKCACHE_MAP_WORDS] = {0};
 	struct diskcache_pack last = {0};
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = table_query(t, "SELECT pack, object_len, header_len, map FROM blocks ORDER BY pack",
 			    &s, err);
 
@@ -253,7 +253,7 @@ static int
 read_pins(struct diskcache *c, struct table *t, struct diskcache_pin **ret, size_t *n,
 	  struct err *err)
 {
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	size_t cap = 0;
 	int r = table_open(c, t, err);
 
@@ -302,7 +302,7 @@ diskcache_pins_free(struct diskcache_pin *pins, size_t n)
 static int
 remove_rows(struct table *t, const char *sql, int64_t number, struct err *err)
 {
-	struct db_stmt *s;
+	struct db_stmt *s = NULL;
 	int r = table_query(t, sql, &s, err);
 
 	if (r < 0)

@@ -287,13 +287,13 @@ copy(struct capture *c, struct err *err)
 	if (r == ERR_BUSY)
 		return err_set(err, ERR_UNREACHABLE, "it stayed locked for %.0f s",
 			       c->options.timeout_ms / 1000.0);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	r = db_foreign_copy(source, c->spool.path, err);
 	db_foreign_end(source);
 	if (r == 0 && sharing != DB_SHARED)
 		r = compare_trace(c, &before, err);
-	return r < 0 ? r : fix_copy(c, &moment, err);
+	return r != 0 ? r : fix_copy(c, &moment, err);
 }
 
 static int

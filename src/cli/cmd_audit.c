@@ -91,7 +91,7 @@ take_published(void *arg, const struct store_entry *entry, struct err *err)
 	r = audit_head_parse(buf_slice(&bytes), &head, &why);
 	if (r == 0)
 		key = audit_head_key(&head, buf_slice(&bytes));
-	if (r < 0 || strcmp(key, entry->key) != 0 || !head.has_repo ||
+	if (r != 0 || strcmp(key, entry->key) != 0 || !head.has_repo ||
 	    memcmp(&head.repo, repo_id(h->repo), sizeof head.repo) != 0)
 		warn("note: %s is no published head; it is left out", entry->key);
 	else if (!is_known(h, &head.signer))

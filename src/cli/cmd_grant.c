@@ -195,7 +195,7 @@ cmd_revoke(struct cli *c, struct err *err)
 	r = session_open(c, &s, err);
 	if (r == 0)
 		r = roles_revoke(s.repo, operand(c, 0), case_ref, &n, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	append_count(&text, n, "grant was revoked", "grants were revoked");
 	buf_append_str(&text,

@@ -54,7 +54,7 @@ cmd_trust_import(struct cli *c, struct err *err)
 		r = session_identity(c, &identity, err);
 	if (r == 0)
 		r = identity_add_pin(identity, &card.pin, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	buf_appendf(&text, "%s trusts repository %s, founded by %s.\n", identity->path,
 		    hex_bytes(&card.pin.repo, sizeof card.pin.repo).s, hex(&card.pin.founder.h).s);

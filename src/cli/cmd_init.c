@@ -21,7 +21,7 @@ cmd_init(struct cli *c, struct err *err)
 		r = session_store(c, url, true, &store, NULL, err);
 	if (r == 0)
 		r = repo_init(store, founder, &id, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	buf_appendf(&text, "%s is a new repository.\nId: %s\nFounding admin: %s, %s\n",
 		    store_url(store), hex_bytes(&id, sizeof id).s, founder->path,

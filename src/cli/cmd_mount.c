@@ -167,7 +167,7 @@ read_policy(const struct cli *c, const struct session *s, struct sandbox_policy 
 
 	if (r == 0)
 		r = session_url(c, &url, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	sandbox_allow_system(ret);
 	sandbox_allow_write(ret, state);
@@ -214,7 +214,11 @@ serve(const struct cli *c, struct mount_options *o, struct view_options *v,
 	v->cache = s.cache;
 	v->meter = s.meter;
 	r = view_new(s.repo, v, &view, err);
-	return r < 0 ? r : mount_serve(view, o, daemon, err);
+	if (r == 0)
+		r = mount_serve(view, o, daemon, err);
+	o->sandbox = NULL;
+	o->audit = NULL;
+	return r;
 }
 
 int

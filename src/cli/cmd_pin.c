@@ -166,7 +166,7 @@ cmd_pin(struct cli *c, struct err *err)
 	if (r == 0)
 		r = pin_and_fetch(&s, &t, &f, &sink, &number, err);
 	progress_clear();
-	if (r < 0)
+	if (r != 0)
 		return err_add(err, r, "pinning %s", operand(c, 0));
 	return tell_pinned(c, &f, number, err);
 }
@@ -202,7 +202,7 @@ unpin_number(const struct cli *c, int64_t number, struct err *err)
 		return err_set(err, ERR_NOENT, "the cache has nothing of %s", url);
 	if (r == 0)
 		r = diskcache_pins_get(cache, &pins, &n, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (size_t i = 0; i < n; i++)
 		found |= pins[i].number == number;
@@ -324,5 +324,5 @@ cmd_pins(struct cli *c, struct err *err)
 		r = session_cache(c, url, &cache, err);
 	if (r == 0)
 		r = session_identity(c, &identity, err);
-	return r < 0 ? r : list_pins(c, identity, cache, err);
+	return r != 0 ? r : list_pins(c, identity, cache, err);
 }

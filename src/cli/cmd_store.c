@@ -129,7 +129,7 @@ cmd_store_test(struct cli *c, struct err *err)
 		r = session_store(c, url, false, &store, NULL, err);
 	if (r == 0)
 		r = store_trial(store, under != NULL ? under : "", &trial, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (option_given(c, OPT_JSON))
 		append_json(&text, store_url(store), &trial);

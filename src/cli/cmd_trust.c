@@ -210,7 +210,7 @@ cmd_trust_merge(struct cli *c, struct err *err)
 	r = session_open(c, &s, err);
 	if (r == 0)
 		r = repo_merge_fork(s.repo, option_value(c, OPT_KEEP), &m, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	buf_appendf(&text, "The ledger is whole again: the branch that ended with %s counts.\n",
 		    hex_short(&m.kept).s);

@@ -166,7 +166,7 @@ cmd_writer_revoke(struct cli *c, struct err *err)
 	if (r == 0)
 		r = roles_revoke_writer(s.repo, operand(c, 0), option_value(c, OPT_LAST), &last,
 					err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	buf_appendf(&text, "%s is revoked. ", operand(c, 0));
 	if (last > 0)

@@ -2,6 +2,8 @@
  * history_rows.c - tillfs history DATABASE TABLE KEY and RECORD KEY: every version of a row, or of
  * a record with what belongs to it, and what changed.
  */
+#include <assert.h>
+
 #include "history.h"
 #include "record_search.h"
 
@@ -385,8 +387,9 @@ follow_record(struct cli *c, struct row_history *h, struct records_host *host,
 	r = search_collect(&search, err);
 	if (r == 0)
 		r = choose(h->session, host, &search, &k, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
+	assert(k != NULL); /* search_nothing_found never returns 0 */
 	h->record = k->record;
 	h->words = c->operands.v + 1;
 	h->n_words = c->operands.n - 1;

@@ -74,7 +74,7 @@ int
 session_cache(const struct cli *c, const char *url, struct diskcache **ret, struct err *err)
 {
 	CLEANUP(freep) char *folder = NULL;
-	uint64_t size;
+	uint64_t size = 0;
 	int r;
 
 	*ret = NULL;

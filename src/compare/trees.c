@@ -3,6 +3,8 @@
  *
  * Layer 4.
  */
+#include <assert.h>
+
 #include "tillfs/compare.h"
 
 /* Two directories of one path, or one of them alone, at the positions of their cursors. */
@@ -182,6 +184,7 @@ step(struct comparison *c, struct err *err)
 		order = slice_cmp(merged_entry(p->old_at)->name, merged_entry(p->new_at)->name);
 	old = order <= 0 ? p->old_at : NULL;
 	new = order >= 0 ? p->new_at : NULL;
+	assert(old != NULL || new != NULL);
 	/* Taken now: going down may move the pairs. */
 	p->old_at = old != NULL ? NULL : p->old_at;
 	p->new_at = new != NULL ? NULL : p->new_at;

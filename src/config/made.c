@@ -3,6 +3,8 @@
  *
  * Layer 1.
  */
+#include <assert.h>
+
 #include "config/internal.h"
 
 #define MADE_MAX 1024u
@@ -156,8 +158,10 @@ int
 made_take(const struct ini *ini, const struct ini_entry *e, struct config *c, struct err *err)
 {
 	int kind = kind_of(e->section);
-	const char *name = e->section + strlen(kinds[kind]);
+	const char *name;
 
+	assert(kind >= 0); /* made_is_section() said so */
+	name = e->section + strlen(kinds[kind]);
 	name += strspn(name, " ");
 	if (!name_ok(name))
 		return err_set(err, ERR_INVALID,

@@ -4,6 +4,7 @@
  * Files say that they are immutable, so SQLite neither locks nor looks for companions; the header
  * says that there is no WAL, since its frames are part of what is read.
  */
+#include <assert.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
@@ -152,6 +153,7 @@ vfs_open(sqlite3_vfs *base, const char *name, sqlite3_file *f, int flags, int *r
 	static const char *const names[DB_READ_FILES_MAX] = {"main", "then"};
 	struct vfs *v = (struct vfs *)base;
 
+	assert(v->n <= DB_READ_FILES_MAX);
 	f->pMethods = NULL;
 	for (size_t i = 0; name != NULL && (flags & SQLITE_OPEN_MAIN_DB) != 0 && i < v->n; i++) {
 		if (strcmp(name, names[i]) != 0)

@@ -142,7 +142,7 @@ prove_read_only(const char *dir, struct prove_result *ret, struct err *err)
 	*ret = (struct prove_result){0};
 	if (r == 0)
 		r = look(whole, &before, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	p.folder = str_copy(whole);
 	*strrchr(p.folder, '/') = '\0';

@@ -295,8 +295,9 @@ grant_open(struct slice object, bool reseal, const struct ledger_state *admins,
 
 	*ret = NULL;
 	r = read_clear(object, reseal, admins, &g, &body, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
+	assert(g != NULL);
 	r = open_body(&body, pair, codec, g, err);
 	if (r < 0) {
 		seal_hash(object.p, object.len, &id);

@@ -266,7 +266,7 @@ identity_recovery(const char *path, passphrase_fn *ask, void *arg, struct recove
 	r = key_file_read(path, &text, err);
 	if (r == 0)
 		r = parse(buf_slice(&text), path, ask, arg, ret->seed, &id, err);
-	if (r < 0) {
+	if (r != 0) {
 		recovery_fini(ret);
 		return r;
 	}

@@ -1,6 +1,7 @@
 /*
  * ops_file.c - handlers that read files.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -158,11 +159,12 @@ static int
 open_file(const struct mount_call *call, struct view_node *n, struct fuse_file_info *fi)
 {
 	struct mount_fs *fs = call->fs;
-	struct mount_handle *h;
+	struct mount_handle *h = NULL;
 	int error = open_recorded(call, n, fi->flags, &h);
 
 	if (error != 0)
 		return error;
+	assert(h != NULL);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = view_file_immutable(h->file);
 	/* The mount's own texts have no size to rely on. */

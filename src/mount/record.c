@@ -38,6 +38,7 @@ record(const struct mount_call *call, struct audit_event *e, const struct view_n
 	const struct fuse_ctx *ctx = &call->who;
 	CLEANUP(buf_fini) struct buf path = BUF_INIT;
 	char program[PROGRAM_MAX];
+	int r;
 
 	view_node_path(n, &path);
 	if (name != NULL) {
@@ -50,7 +51,9 @@ record(const struct mount_call *call, struct audit_event *e, const struct view_n
 	e->gid = ctx->gid;
 	e->pid = (uint32_t)ctx->pid;
 	e->program = program;
-	return audit_record(call->fs->audit, e, ret_number, err);
+	r = audit_record(call->fs->audit, e, ret_number, err);
+	e->program = NULL;
+	return r;
 }
 
 int

@@ -163,7 +163,7 @@ open_segment(struct reader *r, struct bench *b, struct cached *x, struct err *er
 	/* To those above, "not there" is about names. */
 	if (code == ERR_NOENT)
 		return err_add(err, ERR_CORRUPT, "the snapshot needs what is missing");
-	if (code < 0)
+	if (code != 0)
 		return code;
 	code = segment_open(key, &s->scope, area, k->off, buf_slice(&b->stored), k->plain_len,
 			    b->codec, &x->plain, err);

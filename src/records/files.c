@@ -144,7 +144,7 @@ records_files_open(const struct merged *dir, struct slice name, struct records_f
 		r = tree_file_open(merged_item(&found), &f.main, err);
 	if (r == 0)
 		r = check_header(f.main, &is_database, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!is_database)
 		return err_set(err, ERR_INVALID, "not a SQLite database");

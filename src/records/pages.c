@@ -123,7 +123,7 @@ page_pair_new(const struct db_source *old, const struct db_source *new, struct p
 	r = header_read(old, &a, err);
 	if (r == 0)
 		r = header_read(new, &b, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (a.page_size != b.page_size || a.reserved != b.reserved || !a.plain || !b.plain)
 		return err_set(err, ERR_UNSUPPORTED, "the pages of the two can't be compared");

@@ -175,7 +175,7 @@ void
 access_probe(struct repo *r, const struct snapshot_names *names)
 {
 	CLEANUP(freep) struct prober *b = mem_alloc(sizeof *b);
-	int64_t since[PROBES_MAX];
+	int64_t since[PROBES_MAX] = {0};
 
 	r->probe_more = false;
 	b->r = r;

@@ -107,7 +107,7 @@ list_object(struct lister *l, const char *key, struct err *err)
 		log_write(LOG_WARN, "%s: %s", key, why.msg);
 		return 0; /* opens nothing for anybody */
 	}
-	if (r < 0)
+	if (r != 0)
 		return err_set(err, r, "%s: %s", key, why.msg);
 	seal_hash(bytes.p, bytes.len, &id);
 	g = add(l->ret);

@@ -582,8 +582,8 @@ def test_soak(s3, folder, capsys):
                     assert not thread.is_alive(), "a reader hangs"
             finally:
                 faults.end()
+                with capsys.disabled():
+                    print(f"soak of {SOAK_SECONDS} s: {counts}, faults met: {faults.met}")
             s3.check_recovery(large, expected)
         shutil.rmtree(cache)
-    with capsys.disabled():
-        print(f"soak of {SOAK_SECONDS} s: {counts}, faults met: {faults.met}")
     assert wrong == [] and faults.met > 0 and counts["right"] > 0
