@@ -202,7 +202,7 @@ pack_files_close(struct diskcache *c)
 
 	pthread_mutex_lock(&c->lock);
 	while ((f = TAILQ_FIRST(&c->open)) != NULL)
-		detach_locked(c, f); /* NOLINT(clang-analyzer-unix.Malloc): it is out of the list */
+		detach_locked(c, f); /* NOLINT(clang-analyzer-unix.Malloc) */
 	pthread_mutex_unlock(&c->lock);
 }
 

@@ -243,7 +243,7 @@ fetch_header(struct job *j, const struct wanted_pack *pack, struct pack_header *
 	if (r == 0)
 		r = pack_header_parse(slice_of(bytes.p, min_u64(len, bytes.len)), &pack->id, ret,
 				      err);
-	return r < 0 ? err_add(err, r, "%s", key.s) : 0;
+	return r != 0 ? err_add(err, r, "%s", key.s) : 0;
 }
 
 static int

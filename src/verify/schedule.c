@@ -43,10 +43,8 @@ by_date(const void *a, const void *b)
 static void
 add_missed(struct verify_writer *w, int32_t first, int32_t last)
 {
-	struct verify_missed *before = w->n_missed > 0 ? &w->missed[w->n_missed - 1] : NULL;
-
-	if (before != NULL && before->last.days + 1 == first) {
-		before->last.days = last;
+	if (w->n_missed > 0 && w->missed[w->n_missed - 1].last.days + 1 == first) {
+		w->missed[w->n_missed - 1].last.days = last;
 		return;
 	}
 	array_reserve(w->missed, w->n_missed, w->cap_missed);

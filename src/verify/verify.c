@@ -183,7 +183,7 @@ verify_data(struct work *w, struct err *err)
 		}
 	if (r == 0)
 		r = check(w, only, n, false, &result, err);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	ret->packs = result.packs_read;
 	ret->bytes = result.bytes_read;

@@ -1,6 +1,8 @@
 /*
  * calendar.c - days, writers and snapshot names out of one listing.
  */
+#include <assert.h>
+
 #include "calendar.h"
 
 #include <stdio.h>
@@ -27,6 +29,7 @@ id_map_slot(const struct id_map *m, const struct calendar_host *hosts, const str
 	uint64_t h;
 	size_t i;
 
+	assert(m->slots != NULL);
 	memcpy(&h, id->b, sizeof h);
 	i = (size_t)((h * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 	for (;; i++) {
@@ -168,16 +171,17 @@ collect_days(struct calendar *c)
 
 	for (size_t i = 0; i < c->list->n; i++) {
 		const struct snapshot_name *name = &c->list->snapshots[i].name;
-		struct calendar_day *d = c->n_days > 0 ? &c->days[c->n_days - 1] : NULL;
+		struct calendar_day *d;
 
-		if (d == NULL || d->date.days != name->date.days) {
+		if (c->n_days == 0 || c->days[c->n_days - 1].date.days != name->date.days) {
 			array_reserve(c->days, c->n_days, cap);
-			d = &c->days[c->n_days++];
-			*d = (struct calendar_day){.date = name->date,
-						   .text = date_format(name->date),
-						   .first = (uint32_t)i,
-						   .newest = name->time};
+			c->days[c->n_days++] =
+				(struct calendar_day){.date = name->date,
+						      .text = date_format(name->date),
+						      .first = (uint32_t)i,
+						      .newest = name->time};
 		}
+		d = &c->days[c->n_days - 1];
 		d->n++;
 		if (name->time > d->newest)
 			d->newest = name->time;

@@ -55,7 +55,8 @@ view_snaps_fini(struct view_snaps *t)
 		struct view_snap *s;
 
 		while ((s = LIST_FIRST(&t->buckets[i])) != NULL) {
-			struct remains r = take_opened(t, s);
+			struct remains r =
+				take_opened(t, s); /* NOLINT(clang-analyzer-unix.Malloc) */
 
 			LIST_REMOVE(s, in_bucket);
 			remains_free(&r);
