@@ -1,10 +1,9 @@
 /*
  * calendar.c - days, writers and snapshot names out of one listing.
  */
-#include <assert.h>
-
 #include "calendar.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "tillfs/keyring.h"
