@@ -135,5 +135,7 @@ MUST_CHECK int view_refresh(struct view *v, view_changed_fn *changed, void *arg,
 bool view_is_listed(struct view *v);
 /* Has somebody told when the first one waits: the refresh shall come now.  @fn: without locks. */
 void view_on_wait(struct view *v, void (*fn)(void *arg), void *arg);
+/* There won't be a refresh any more: whoever waits for the list gets an error. */
+void view_end_waits(struct view *v);
 
 #endif /* TILLFS_VIEW_H */

@@ -284,10 +284,10 @@ attend(struct session *s)
 			timeout_ms =
 				(int)min_u64(next_ms > now_ms ? next_ms - now_ms : 0, INT32_MAX);
 		byte = wait_wake(s, timeout_ms);
-		if (byte == MOUNT_WAKE_LOOP_END)
-			return;
-		if (byte == MOUNT_WAKE_STOP) {
-			mount_loop_stop(s->loop);
+		if (byte == MOUNT_WAKE_LOOP_END || byte == MOUNT_WAKE_STOP) {
+			view_end_waits(s->fs.view);
+			if (byte == MOUNT_WAKE_STOP)
+				mount_loop_stop(s->loop);
 			return;
 		}
 		if (byte != MOUNT_WAKE_LIST && (interval_ms == 0 || time_monotonic_ms() < next_ms))

@@ -98,6 +98,15 @@ view_on_wait(struct view *v, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&v->lock);
 }
 
+void
+view_end_waits(struct view *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->ending = true;
+	pthread_cond_broadcast(&v->was_listed);
+	pthread_mutex_unlock(&v->lock);
+}
+
 static void
 ask_for_list(struct view *v)
 {
@@ -122,7 +131,7 @@ await_list(struct view *v, struct err *err)
 
 	ask_for_list(v);
 	pthread_mutex_lock(&v->lock);
-	while (!v->listed && v->refresh_error == NULL && r == 0)
+	while (!v->listed && !v->ending && v->refresh_error == NULL && r == 0)
 		r = pthread_cond_timedwait(&v->was_listed, &v->lock, &until);
 	r = v->listed ? 0
 		      : err_set(err, ERR_UNREACHABLE, "the snapshots aren't listed yet%s%s",

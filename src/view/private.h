@@ -379,7 +379,8 @@ struct view {
 	LIST_HEAD(, view_dir) dirs;   /* protected by lock: the open ones */
 	struct calendar *calendar;    /* protected by lock */
 	bool listed;                  /* protected by lock: the calendar has all snapshots */
-	pthread_cond_t was_listed;    /* it has, or that failed */
+	bool ending;                  /* protected by lock: nobody will list them */
+	pthread_cond_t was_listed;    /* they are, or one of: that failed, ending */
 	void (*on_wait)(void *arg);   /* protected by lock */
 	void *on_wait_arg;            /* protected by lock */
 	struct {

@@ -772,6 +772,20 @@ test_view__of_many_far_snapshots_dates_come_first(void **state)
 }
 
 static void
+test_view__nobody_waits_for_a_listing_that_wont_come(void **state)
+{
+	CLEANUP(fixture_freep) struct fixture *fx = fixture_new("");
+	CLEANUP(mounted_fini) struct mounted m = mounted_by_days(fx);
+	struct view_attr attr;
+	struct view_node *n;
+	struct err err = ERR_INIT;
+
+	(void)state;
+	view_end_waits(m.view);
+	assert_int_equal(walk(m.view, "latest/till-03", &n, &attr, &err), ERR_UNREACHABLE);
+}
+
+static void
 test_view__a_listing_that_fails_is_told_and_tried_again(void **state)
 {
 	CLEANUP(fixture_freep)
@@ -905,6 +919,7 @@ main(void)
 		cmocka_unit_test(test_view__a_snapshot_without_attributes_says_so_once_for_all),
 		cmocka_unit_test(test_view__a_refresh_shows_new_snapshots_and_tells_what_changed),
 		cmocka_unit_test(test_view__of_many_far_snapshots_dates_come_first),
+		cmocka_unit_test(test_view__nobody_waits_for_a_listing_that_wont_come),
 		cmocka_unit_test(test_view__a_listing_that_fails_is_told_and_tried_again),
 		cmocka_unit_test(test_view__nodes_go_when_nobody_refers_to_them),
 		cmocka_unit_test(test_view__every_store_failure_is_told_and_nothing_goes_missing),
