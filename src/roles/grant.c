@@ -208,7 +208,7 @@ roles_grant(struct repo *r, const struct roles_wish *wish, const struct roles_op
 		k = make_cover(r, wish, &cover, err);
 	if (k == 0 && (!wish->standing || wish->has_from))
 		k = grant_once(r, wish, &cover, o, ret, err);
-	if (k < 0)
+	if (k != 0)
 		return k;
 	if (wish->standing)
 		return grant_standing(r, wish, &cover, ret, err);
