@@ -39,7 +39,7 @@
 #define AHEAD_WORKERS_MAX   16u
 #define DEMAND_WORKERS_MAX  8u /* more, for what somebody waits for while all those are busy */
 #define WORKERS_MAX         (AHEAD_WORKERS_MAX + DEMAND_WORKERS_MAX)
-#define WINDOW_START        (UINT64_C(4) * MIB) /* before the link is known */
+#define WINDOW_START        (UINT64_C(6) * MIB) /* before the link is known */
 #define WINDOW_MIN          (UINT64_C(1) * MIB)
 #define WINDOW_PARTS        8u    /* requests that a window is divided into */
 #define REMOTES_IDLE_MAX    1024u /* packs remembered although nobody uses them */
