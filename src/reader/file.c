@@ -197,6 +197,7 @@ copy_extent(struct tree_file *f, const struct span *s, const struct extent *x, u
 			   err);
 	if (r < 0)
 		return r;
+	key.streamed = f->item.entry.content.kind == CONTENT_TREE;
 	r = cache_get(&f->tree->reader->segments, &key, &segment, err);
 	if (r < 0)
 		return r;

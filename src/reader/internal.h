@@ -86,6 +86,8 @@ struct cached_key {
 	uint32_t node_off, node_len; /* in the segment's plaintext; 0: the segment itself */
 	int32_t height;              /* node: what its place demands */
 	uint16_t kind, area;
+	bool streamed; /* not compared: of a file with a stream of its own, which readahead.c
+			  knows better than what lies behind this */
 };
 enum cached_state { CACHED_LOADING, CACHED_READY, CACHED_FAILED };
 

@@ -123,7 +123,9 @@ bench_put(struct reader *r, struct bench *b)
 
 /*
  * Who opens a data segment right behind the one before is copying a folder, whose files lie one
- * after the other: what follows in the section is fetched ahead.
+ * after the other: what follows in the section is fetched ahead.  Not so from afar for a stream: a
+ * database that grew daily lies in many packs, a few segments in a row in each, and what follows
+ * them there is of other files.
  */
 static void
 fetch_behind(struct reader *r, struct section *s, uint64_t off, uint64_t stored_len)
@@ -179,7 +181,7 @@ load_segment(struct reader *r, struct cached *x, struct err *err)
 	struct bench *b = bench_get(r);
 	int code;
 
-	if (x->key.area == PACK_DATA)
+	if (x->key.area == PACK_DATA && (!x->key.streamed || transfer_room(r->transfer) == 0))
 		fetch_behind(r, x->key.section, x->key.off, x->key.stored_len);
 	code = open_segment(r, b, x, err);
 	bench_put(r, b);

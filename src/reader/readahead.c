@@ -101,6 +101,7 @@ find_piece(struct tree_file *f, const struct span *s, uint64_t from, struct piec
 			return r;
 		if (cache_has(&f->tree->reader->segments, &ret->key))
 			continue;
+		ret->key.streamed = f->item.entry.content.kind == CONTENT_TREE;
 		ret->found = true;
 		ret->until = same_segment_until(s->leaf, i, end);
 		return 0;
