@@ -148,3 +148,22 @@ def test_who_opens_two_files_of_a_large_folder_has_the_leaf_behind_theirs_fetche
         read_afresh(scans / "000")
         read_afresh(scans / "001")
         harness.wait_until(lambda: status(mount)["stores"][0]["bytes_fetched"] > 250 * 30000)
+
+
+def test_a_file_that_grew_daily_is_read_without_what_lies_beside_it(far, folder):
+    """A day's pack holds a few segments of it, and other files, which nobody asks for."""
+    rng = random.Random(9)
+    grown = b""
+    for day in range(3, 9):
+        grown += rng.randbytes(MIB if day > 3 else 2 * MIB)
+        harness.write_files(folder / "daily", {"a.log": grown, "b.bin": rng.randbytes(6 * MIB)})
+        far.backup("--date", f"2025-01-0{day}", "--time", f"2025-01-0{day}T23:00:00Z", "daily",
+                   cwd=folder)
+    told = json.loads(far.tillfs("cost", "--json", *far.access, "latest:daily/a.log",
+                                 *cached(folder)).stdout)
+    with far.mounted("--timeout", "4") as mount:
+        path = harness.snapshot_folder(mount, "2025-01-08") / "daily" / "a.log"
+        before = status(mount)["stores"][0]["bytes_fetched"]
+        assert read_afresh(path) == grown
+        fetched = status(mount)["stores"][0]["bytes_fetched"] - before
+    assert fetched <= told["bytes"] + 2 * MIB
