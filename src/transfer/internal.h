@@ -32,7 +32,7 @@
 #define RUN_BLOCKS_MAX      32u /* 4 MiB: a request this long no longer feels the round trip */
 #define RUN_BLOCKS_LOCAL    8u  /* 1 MiB: a local disk has no round trip to hide */
 #define READ_RUNS_MAX       (SEGMENT_STORED_MAX / PACK_BLOCK_LEN + 2u)
-#define HEADER_JOIN_BLOCKS  4u    /* data this near the header comes with it in one request */
+#define HEADER_JOIN_BLOCKS  1u    /* data this near the header comes with it in one request */
 #define FAILURE_MS          1000u /* how long a failure is remembered */
 #define IO_TRIES            3u    /* an I/O error may pass, but rarely does */
 #define AHEAD_QUEUE_MAX     256u
