@@ -236,7 +236,7 @@ def test_it_keeps_its_quota_and_the_data_stays_right(shared, folder):
                 assert used_bytes(folder / "cache") <= size + MIB
         found = status(mount)["cache"]
         assert found["bytes_evicted"] > 0 and found["write_errors"] == 0
-    assert used_bytes(folder / "cache") > MIB
+    assert used_bytes(folder / "cache") > 0         # a pack, which may be all, is evicted whole
     small = shared.tillfs("ls", *shared.access, "latest", *cached(folder, "1M"), code=2)
     assert "at least" in small.stderr
 
