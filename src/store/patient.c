@@ -78,36 +78,65 @@ give_up(const struct attempts *a, int r, const struct err *why, struct err *err)
 	return r;
 }
 
+/* The arguments of an operation, as far as it has them. */
+struct call {
+	const char *key;
+	uint64_t off, len;
+	struct slice body;
+	void *ret;
+	int64_t until;
+	store_fits_fn *fits;
+	void *fits_arg;
+};
+/* One attempt.  Return: negative for a failure. */
+typedef int attempt_fn(struct patient *p, const struct call *c, struct err *err);
+
+/* Attempts it until it succeeds or time is over.  @ret_failed: attempts that failed before. */
 static int
-patient_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret,
-	    struct err *err)
+persist(struct patient *p, attempt_fn *attempt, const struct call *c, unsigned *ret_failed,
+	struct err *err)
 {
-	struct patient *p = arg;
 	struct attempts a = attempts_begin(p);
 	struct err why;
 	int r;
 
 	do {
 		why = ERR_INIT;
-		buf_reset(ret);
-		r = p->ops->get(p->arg, key, off, len, ret, &why);
+		r = attempt(p, c, &why);
 	} while (r < 0 && again(&a, r, &why));
+	if (ret_failed != NULL)
+		*ret_failed = a.n;
 	return r < 0 ? give_up(&a, r, &why, err) : 0;
+}
+
+static int
+attempt_get(struct patient *p, const struct call *c, struct err *err)
+{
+	buf_reset(c->ret);
+	return p->ops->get(p->arg, c->key, c->off, c->len, c->ret, err);
+}
+
+static int
+patient_get(void *arg, const char *key, uint64_t off, uint64_t len, struct buf *ret,
+	    struct err *err)
+{
+	const struct call c = {.key = key, .off = off, .len = len, .ret = ret};
+
+	return persist(arg, attempt_get, &c, NULL, err);
+}
+
+static int
+attempt_size(struct patient *p, const struct call *c, struct err *err)
+{
+	return p->ops->size(p->arg, c->key, c->ret, err);
 }
 
 static int
 patient_size(void *arg, const char *key, uint64_t *ret, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
-	int r;
+	const struct call c = {.key = key, .ret = ret};
 
-	do {
-		why = ERR_INIT;
-		r = p->ops->size(p->arg, key, ret, &why);
-	} while (r < 0 && again(&a, r, &why));
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	return persist(arg, attempt_size, &c, NULL, err);
 }
 
 /* Whether the stored object is, byte by byte, the one that was to be created. */
@@ -135,27 +164,30 @@ is_ours(struct patient *p, const char *key, struct slice body, bool *ret, struct
 }
 
 static int
+attempt_create(struct patient *p, const struct call *c, struct err *err)
+{
+	return p->ops->create(p->arg, c->key, c->body, err);
+}
+
+static int
 patient_create(void *arg, const char *key, struct slice body, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
+	const struct call c = {.key = key, .body = body};
+	struct err why = ERR_INIT;
+	unsigned failed;
 	bool ours;
-	int r, k;
+	int r = persist(arg, attempt_create, &c, &failed, &why), k;
 
-	do {
-		why = ERR_INIT;
-		r = p->ops->create(p->arg, key, body, &why);
-	} while (r < 0 && again(&a, r, &why));
-
-	if (r == ERR_EXISTS && a.n > 0) {
-		k = is_ours(p, key, body, &ours, err);
+	if (r == ERR_EXISTS && failed > 0) {
+		k = is_ours(arg, key, body, &ours, err);
 		if (k < 0)
 			return err_add(err, k, "looking whether an upload had arrived");
 		if (ours)
 			return 0;
 	}
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	if (r < 0 && err != NULL)
+		*err = why;
+	return r;
 }
 
 /* ---- listing */
@@ -204,85 +236,84 @@ patient_list(void *arg, const char *prefix, bool delimited, store_list_fn *fn, v
 }
 
 static int
+attempt_remove(struct patient *p, const struct call *c, struct err *err)
+{
+	return p->ops->remove(p->arg, c->key, err);
+}
+
+/* After an attempt whose answer was lost, "not there" says that it had succeeded. */
+static int
+persist_removing(struct patient *p, attempt_fn *attempt, const char *key, struct err *err)
+{
+	const struct call c = {.key = key};
+	unsigned failed;
+	int r = persist(p, attempt, &c, &failed, err);
+
+	return r == ERR_NOENT && failed > 0 ? 0 : r;
+}
+
+static int
 patient_remove(void *arg, const char *key, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
-	int r;
-
-	do {
-		why = ERR_INIT;
-		r = p->ops->remove(p->arg, key, &why);
-	} while (r < 0 && again(&a, r, &why));
-	if (r == ERR_NOENT && a.n > 0)
-		return 0;
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	return persist_removing(arg, attempt_remove, key, err);
 }
 
 /* ---- what only some storages have */
 
 static int
+attempt_recover(struct patient *p, const struct call *c, struct err *err)
+{
+	return store_recover_in(p->inner, c->key, c->off, c->len, c->fits, c->fits_arg, err);
+}
+
+static int
 patient_recover(void *arg, const char *key, uint64_t off, uint64_t len, store_fits_fn *fits,
 		void *fits_arg, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
-	int r;
+	const struct call c = {
+		.key = key, .off = off, .len = len, .fits = fits, .fits_arg = fits_arg};
 
-	do {
-		why = ERR_INIT;
-		r = store_recover_in(p->inner, key, off, len, fits, fits_arg, &why);
-	} while (r < 0 && again(&a, r, &why));
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	return persist(arg, attempt_recover, &c, NULL, err);
+}
+
+static int
+attempt_lock_get(struct patient *p, const struct call *c, struct err *err)
+{
+	return store_lock_get_in(p->inner, c->key, c->ret, err);
 }
 
 static int
 patient_lock_get(void *arg, const char *key, int64_t *ret, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
-	int r;
+	const struct call c = {.key = key, .ret = ret};
 
-	do {
-		why = ERR_INIT;
-		r = store_lock_get_in(p->inner, key, ret, &why);
-	} while (r < 0 && again(&a, r, &why));
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	return persist(arg, attempt_lock_get, &c, NULL, err);
+}
+
+static int
+attempt_lock_set(struct patient *p, const struct call *c, struct err *err)
+{
+	return store_lock_set_in(p->inner, c->key, c->until, err);
 }
 
 static int
 patient_lock_set(void *arg, const char *key, int64_t until, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
-	int r;
+	const struct call c = {.key = key, .until = until};
 
-	do {
-		why = ERR_INIT;
-		r = store_lock_set_in(p->inner, key, until, &why);
-	} while (r < 0 && again(&a, r, &why));
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	return persist(arg, attempt_lock_set, &c, NULL, err);
+}
+
+static int
+attempt_purge(struct patient *p, const struct call *c, struct err *err)
+{
+	return store_purge_in(p->inner, c->key, err);
 }
 
 static int
 patient_purge(void *arg, const char *key, struct err *err)
 {
-	struct patient *p = arg;
-	struct attempts a = attempts_begin(p);
-	struct err why;
-	int r;
-
-	do {
-		why = ERR_INIT;
-		r = store_purge_in(p->inner, key, &why);
-	} while (r < 0 && again(&a, r, &why));
-	if (r == ERR_NOENT && a.n > 0)
-		return 0;
-	return r < 0 ? give_up(&a, r, &why, err) : 0;
+	return persist_removing(arg, attempt_purge, key, err);
 }
 
 static void

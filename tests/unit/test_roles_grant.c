@@ -66,6 +66,17 @@ grant(struct fixture *fx, const char *class_name, int32_t from, int32_t until,
 	return roles_grant(r, &w, &o, ret, err);
 }
 
+/* A pack with a section of each class, and a snapshot that says so.  @ret_at: general, sales */
+static struct snapshot_name
+add_first_day(struct fixture *fx, struct pack_place ret_at[2])
+{
+	store_pack(fx, ret_at);
+	return add_snapshot(fx, (struct recipe){.writer = fx->till,
+						.seq = 1,
+						.general_pack = &ret_at[0],
+						.sales_pack = &ret_at[1]});
+}
+
 static void
 test_roles__snapshots_that_share_a_section_are_granted(void **arg)
 {
@@ -76,11 +87,7 @@ test_roles__snapshots_that_share_a_section_are_granted(void **arg)
 	struct err err = ERR_INIT;
 
 	(void)arg;
-	store_pack(fx, at);
-	one = add_snapshot(fx, (struct recipe){.writer = fx->till,
-					       .seq = 1,
-					       .general_pack = &at[0],
-					       .sales_pack = &at[1]});
+	one = add_first_day(fx, at);
 	(void)add_snapshot(fx, (struct recipe){.writer = fx->till,
 					       .seq = 2,
 					       .day = 1,
@@ -108,11 +115,7 @@ test_roles__a_section_of_another_class_is_not_handed_over(void **arg)
 	struct err err = ERR_INIT;
 
 	(void)arg;
-	store_pack(fx, at);
-	one = add_snapshot(fx, (struct recipe){.writer = fx->till,
-					       .seq = 1,
-					       .general_pack = &at[0],
-					       .sales_pack = &at[1]});
+	one = add_first_day(fx, at);
 	forged = add_snapshot(fx, (struct recipe){.writer = fx->till,
 						  .seq = 2,
 						  .day = 1,
@@ -172,11 +175,7 @@ test_roles__a_till_revoked_before_its_lie_can_be_granted(void **arg)
 	struct err err = ERR_INIT;
 
 	(void)arg;
-	store_pack(fx, at);
-	one = add_snapshot(fx, (struct recipe){.writer = fx->till,
-					       .seq = 1,
-					       .general_pack = &at[0],
-					       .sales_pack = &at[1]});
+	one = add_first_day(fx, at);
 	(void)add_snapshot(fx, (struct recipe){.writer = fx->till,
 					       .seq = 2,
 					       .day = 1,
